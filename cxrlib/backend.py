@@ -1,0 +1,63 @@
+"""Keras on this machine: imported without chatter, with the threads and the precision asked for.
+
+Importing this module takes seconds, so only modules that train or explain do.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from cxrlib.errors import InputError
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+@contextlib.contextmanager
+def _muted():
+    """Sends what C++ code prints to stderr nowhere: TensorFlow prints six lines as it loads."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _muted():
+    import keras
+
+
+def set_threads(threads):
+    """Limits the processor threads of this process; 0 leaves the backend's choice.
+
+    Takes effect once: TensorFlow fixes its threads when it first computes.
+    """
+    if threads and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # it has computed already: the limit stands or not
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def choose_precision(name):
+    """Resolves the precision of training.
+
+    Args:
+        name: "float32", "bfloat16", or "auto": bfloat16 where the processor computes in it.
+
+    Returns:
+        "float32" or "bfloat16".
+
+    Raises:
+        InputError: Another name.
+    """
+    if name == "auto":
+        flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+        return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+    if name not in PRECISIONS:
+        raise InputError(f"unknown precision {name!r}: expected auto, {', '.join(PRECISIONS)}")
+    return name

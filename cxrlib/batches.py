@@ -1,0 +1,64 @@
+"""Batches of images and targets from the pixel cache: the only input pipeline."""
+
+import math
+
+import numpy as np
+
+from cxrlib import augment
+from cxrlib.backend import keras
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches in the order that training needs, made by threads while the network computes.
+
+    What a batch holds depends on (seed, epoch, position) alone, never on which thread was first,
+    so a run that is continued sees the same images as one that was never cut.
+
+    Args:
+        pixels: uint8 array or memory map (n, size, size, 3).
+        targets: Array (n, 5) of 0 and 1.
+        rows: Indices into both: the radiographs of one split.
+        batch_size: Images a batch; the last one of an epoch may be smaller.
+        seed: Seed of order and augmentation; None keeps the order of `rows`.
+        ranges: `augment.Ranges` for a new transform of every image, or None.
+        passes: How often an epoch goes through all rows.
+        epoch: The first epoch, counted from 0, when training is continued.
+    """
+
+    def __init__(
+        self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1, epoch=0
+    ):
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        self.pixels, self.targets = pixels, np.asarray(targets, np.float32)
+        self.rows, self.batch_size = np.asarray(rows), batch_size
+        self.seed, self.ranges, self.passes, self.epoch = seed, ranges, passes, epoch
+        self._order = self._draw_order()
+
+    def __len__(self):
+        """Gives the batches of an epoch."""
+        return math.ceil(len(self.rows) * self.passes / self.batch_size)
+
+    def __getitem__(self, index):
+        """Makes batch `index` of this epoch: images float32 in [0, 1], and their targets."""
+        start = index * self.batch_size
+        rows = self._order[start : start + self.batch_size]
+        images = [self._image(row, start + i) for i, row in enumerate(rows)]
+        return np.stack(images).astype(np.float32) / 255, self.targets[rows]
+
+    def on_epoch_end(self):
+        """Draws the next epoch's order."""
+        self.epoch += 1
+        self._order = self._draw_order()
+
+    def _draw_order(self):
+        if self.seed is None:
+            return np.tile(self.rows, self.passes)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        return np.concatenate([rng.permutation(self.rows) for _ in range(self.passes)])
+
+    def _image(self, row, position):
+        image = self.pixels[row]
+        if self.ranges is None:
+            return image
+        rng = np.random.default_rng([self.seed, self.epoch, position])
+        return augment.apply(np.ascontiguousarray(image), augment.draw(self.ranges, rng))

@@ -1,0 +1,1 @@
+"""Published facts that the study compares itself with, as CSV files."""

@@ -1,0 +1,84 @@
+"""Where the project's things are, and writing them so that a cut leaves nothing half-written."""
+
+import contextlib
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from cxrlib.errors import InputError
+
+
+def root():
+    """Finds the project's folder: the nearest one at or above here that holds the Snakefile.
+
+    Papermill runs a notebook where it was called, JupyterLab where the notebook lies; paths in a
+    profile mean the same in both because they are taken from here.
+
+    Raises:
+        InputError: No folder at or above the working directory is the project's.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "Snakefile").exists():
+            return folder
+    raise InputError(f"{here} is not inside the study's folder: change to the clone and try again")
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a temporary name to write to, and renames it to `path` if all went well.
+
+    The temporary name keeps the ending, because some writers choose their format by it.
+
+    Args:
+        path: The file that is wanted; its folder is made when missing.
+
+    Yields:
+        Path of the temporary file beside it. It is deleted when the body raises.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Waits until no other process works on `path`, and keeps others waiting while the body runs.
+
+    The lock lies beside `path` and goes with the process, however it ends.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def write_csv(frame, path):
+    """Writes a frame as CSV, without its index, whole or not at all."""
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def write_json(value, path):
+    """Writes a value as indented JSON, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Reads a JSON file.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and run again") from error

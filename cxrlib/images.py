@@ -1,0 +1,123 @@
+"""Pixels: decode, resize, crop the borders, equalise, and keep the result on disk once.
+
+Images are uint8 arrays (size, size, 3) in RGB order throughout.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cxrlib.errors import InputError
+from cxrlib.files import replacing
+
+CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
+"""Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
+
+CROP_SIZE = 768
+CLAHE_CLIP = 3.0
+CLAHE_TILES = (8, 8)
+
+
+def load(path, size):
+    """Decodes an image file and resizes it to a square, as the paper does without keeping the aspect.
+
+    Args:
+        path: A JPEG, PNG or other file that OpenCV reads; 16-bit is reduced to 8, alpha dropped.
+        size: Edge of the result in pixels.
+
+    Returns:
+        uint8 array (size, size, 3), RGB.
+
+    Raises:
+        OSError: The file cannot be opened.
+        InputError: It is not an image; the message names the file.
+    """
+    content = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if image is None:
+        raise InputError(f"{path} is not an image that can be read: replace the file or drop its row")
+    return resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)
+
+
+def resize(image, size):
+    """Resizes to (size, size): by area when shrinking (no aliasing), linearly when growing."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinking = min(image.shape[:2]) > size
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method)
+
+
+def crop_borders(image):
+    """Cuts off the borders, where marks and figure letters lie, and resizes back.
+
+    The paper cuts 40 px at the top and left and 30 px at the bottom and right of 768 px; other
+    sizes lose the same share.
+
+    Args:
+        image: uint8 array (size, size, 3).
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    size = image.shape[0]
+    cut = {side: round(pixels * size / CROP_SIZE) for side, pixels in CROP.items()}
+    inner = image[cut["top"] : size - cut["bottom"], cut["left"] : size - cut["right"]]
+    return resize(np.ascontiguousarray(inner), size)
+
+
+def clahe(image):
+    """Equalises the histogram locally, with limited contrast (CLAHE; Zuiderveld 1994).
+
+    Clip limit 3 and 8 by 8 tiles on the lightness of LAB, colours untouched (Albert 2020).
+
+    Args:
+        image: uint8 array (size, size, 3), RGB.
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    equalise = cv2.createCLAHE(clipLimit=CLAHE_CLIP, tileGridSize=CLAHE_TILES)
+    lab[..., 0] = equalise.apply(np.ascontiguousarray(lab[..., 0]))
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+
+TREATMENTS = {"raw": (), "cropped+clahe": (crop_borders, clahe)}
+"""What an experiment does to every image, by name: functions in the order they are applied."""
+
+
+def treat(image, treatment):
+    """Applies a treatment of `TREATMENTS` to one image."""
+    for step in TREATMENTS[treatment]:
+        image = step(image)
+    return image
+
+
+def cache(path, n, size, render, progress=iter):
+    """Keeps n images in one memory-mapped file, made once.
+
+    Memory stays flat however many images there are, and an epoch decodes nothing.
+
+    Args:
+        path: The `.npy` file; its name must say what is in it, since a file that exists is used.
+        n: Number of images.
+        size: Edge in pixels.
+        render: Function of i in range(n) that returns image i; called from threads.
+        progress: Wraps the iterator of finished images (tqdm, say).
+
+    Returns:
+        Read-only uint8 memory map (n, size, size, 3).
+    """
+    path = Path(path)
+    if not path.exists():
+        with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+            shape = (n, size, size, 3)
+            pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            for i, image in progress(enumerate(pool.map(render, range(n)))):
+                pixels[i] = image
+            pixels.flush()
+    return np.load(path, mmap_mode="r")

@@ -1,0 +1,179 @@
+"""Profiles: how big a study runs, as a flat YAML file that papermill also takes with `-f`."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from cxrlib import experiments
+from cxrlib.errors import InputError
+
+COHORTS = ("phantom", "coronahack")
+INITIALISATIONS = (experiments.BEST, "imagenet", "none")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything a study can be told; the defaults are `profiles/quick.yml`.
+
+    A 0 in `epochs`, `batch_size`, `learning_rate` or `copies` stands for the paper's own number.
+    """
+
+    study: str = "quick"  # name of the study: its runs go to runs/<study>-<digest>
+    cohort: str = "phantom"  # phantom or coronahack
+    data: str = ""  # folder of the real radiographs; unused for phantoms
+    image_size: int = 128  # edge in pixels; at least 121
+    normal: int = 240  # radiographs of each group
+    virus: int = 120
+    bacteria: int = 120
+    covid: int = 60
+    mark_tie: float = 0.0  # phantoms: how often the group decides the mark, 0 to 1
+    arms: tuple[str, ...] = ()  # names of the arms to run; empty: all
+    initialisation: str = "best"  # of B and C: best (on validation in A), imagenet or none
+    epochs: int = 30  # at most; 0: the paper's 30, 30 and 50
+    deep_epochs: int = 5  # at most, for DenseNet-121 and ResNet-50; 0: as epochs
+    batch_size: int = 8  # 0: the paper's 3, 3 and 5
+    learning_rate: float = 0.0  # 0: the paper's 0.0001
+    copies: int = 0  # augmented copies of a COVID image in B and C; 0: the paper's 15 and 12
+    precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the processor has it
+    threads: int = 1  # processor threads an arm takes; 0: all. Arms run side by side on the rest
+    seed: int = 718  # of initial weights, order and augmentation
+
+    def __post_init__(self):
+        """Refuses what cannot be run.
+
+        Raises:
+            InputError: A value of the wrong type or outside its range, by the parameter's name.
+        """
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
+        _one_of("cohort", self.cohort, COHORTS)
+        _one_of("initialisation", self.initialisation, INITIALISATIONS)
+        _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
+        known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
+        for arm in self.arms:
+            _one_of("arms", arm, sorted(known))
+        if not self.study or set(self.study) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
+            raise InputError(f"study {self.study!r}: use small letters, digits, - and _")
+        for name, least in {"image_size": 121, "virus": 3, "bacteria": 3, "normal": 3, "covid": 5}.items():
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}: at least {least}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type in (int, float) and value < 0:
+                raise InputError(f"{field.name} is {value}: it cannot be negative")
+        if self.mark_tie > 1:
+            raise InputError(f"mark_tie is {self.mark_tie}: it lies between 0 and 1")
+
+    @property
+    def counts(self):
+        """Radiographs of each group."""
+        return {group: getattr(self, group) for group in ("normal", "virus", "bacteria", "covid")}
+
+    @property
+    def folder_name(self):
+        """Name of the study's folder: its name and a digest of all that its runs are made from.
+
+        So a study with other epochs, say, never overwrites the runs of this one.
+        """
+        facts = dataclasses.asdict(self)
+        for name in ("study", "data", "arms", "threads"):  # they change no run
+            del facts[name]
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        return f"{self.study}-{digest[:8]}"
+
+    def schedule(self, experiment, architecture):
+        """Gives an experiment's schedule as this profile shortens it."""
+        schedule = experiment.schedule
+        epochs = self.epochs or schedule.epochs
+        if architecture != "efficient" and self.deep_epochs:
+            epochs = min(epochs, self.deep_epochs)
+        return dataclasses.replace(
+            schedule,
+            epochs=epochs,
+            batch_size=self.batch_size or schedule.batch_size,
+            learning_rate=self.learning_rate or schedule.learning_rate,
+        )
+
+    def experiment(self, name):
+        """Gives an experiment by name, with this profile's copies and choice of arms."""
+        experiment = experiments.find(name)
+        arms = [arm for arm in experiment.arms if self._wants(arm)]
+        if self.initialisation != experiments.BEST:
+            pinned = {experiments.BEST: self.initialisation}
+            arms = [arm._replace(weights=pinned.get(arm.weights, arm.weights)) for arm in arms]
+        copies = experiment.copies
+        if copies and self.copies:
+            copies = dataclasses.replace(copies, train=self.copies, test=self.copies)
+        return dataclasses.replace(experiment, arms=tuple(arms), copies=copies)
+
+    def _wants(self, arm):
+        """Says whether to run an arm; a best-of-A arm is wanted if any of its kind is."""
+        if not self.arms or arm.name in self.arms:
+            return True
+        chosen = {name.split("-")[0] for name in self.arms}
+        return arm.weights == experiments.BEST and arm.architecture in chosen
+
+
+def from_mapping(mapping):
+    """Makes a profile from names and values.
+
+    Raises:
+        InputError: A name is not a parameter (the nearest one is offered), or a value is refused.
+    """
+    names = [field.name for field in dataclasses.fields(Profile)]
+    for name in mapping:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+            raise InputError(f"unknown parameter {name!r}: {hint}")
+    return Profile(**mapping)
+
+
+def read(path):
+    """Reads a profile.
+
+    Raises:
+        InputError: No such file, no flat YAML mapping, or a name or value that is refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yml"))) or "none"
+        raise InputError(f"no profile {path}: there are {there}")
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(mapping, dict):
+        raise InputError(f"{path} must hold `name: value` lines")
+    try:
+        return from_mapping(mapping)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _typed(field, value):
+    """Checks one value's type; whole numbers pass for floats and lists for tuples."""
+    if field.type is float and type(value) is int:
+        return float(value)
+    if field.type in (int, float, str):
+        if type(value) is not field.type:
+            raise InputError(
+                f"{field.name} is {value!r} ({type(value).__name__}):"
+                f" it must be {field.type.__name__}"
+            )
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise InputError(f"{field.name} is {value!r}: it must be a list of names")
+    return tuple(value)
+
+
+def _one_of(name, value, choices):
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise InputError(f"{name}: unknown {value!r}{hint}: expected one of {', '.join(choices)}")

@@ -1,0 +1,130 @@
+"""Runs: one trained arm and all it left behind, in one folder. Reading them needs no Keras.
+
+run.json          experiment, arm, state, schedule, seed, fingerprint, versions, seconds
+history.csv       one row an epoch
+predictions.csv   probabilities of the validation and test radiographs
+metrics.csv       the measures on the test radiographs
+model.keras       the network of the epoch with the lowest validation loss
+heatmaps.npy      one heatmap a test radiograph
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cxrlib.errors import InputError
+from cxrlib.files import read_json
+
+FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read when asked.
+
+    Attributes:
+        folder: The run folder.
+        info: What run.json holds.
+    """
+
+    folder: Path
+    info: dict
+
+    @property
+    def experiment(self):
+        """Name of the experiment: A, B or C."""
+        return self.info["experiment"]
+
+    @property
+    def arm(self):
+        """Name of the arm as it ran: densenet121-none, say, where B asked for the best one."""
+        return self.info["arm"]
+
+    @property
+    def architecture(self):
+        """Name of the network."""
+        return self.info["architecture"]
+
+    @property
+    def finished(self):
+        """Whether it was trained to its end."""
+        return self.info["state"] == FINISHED
+
+    @property
+    def history(self):
+        """DataFrame with one row an epoch: loss, accuracy, harsh_accuracy, val_*, learning_rate."""
+        return pd.read_csv(self.folder / "history.csv")
+
+    @property
+    def predictions(self):
+        """DataFrame: file, group, patient, copy, split, y_*, p_*; validation and test."""
+        return pd.read_csv(self.folder / "predictions.csv")
+
+    @property
+    def test_predictions(self):
+        """The test rows of `predictions`, numbered from 0."""
+        predictions = self.predictions
+        return predictions[predictions["split"] == "test"].reset_index(drop=True)
+
+    @property
+    def metrics(self):
+        """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
+        return pd.read_csv(self.folder / "metrics.csv")
+
+    @property
+    def heatmaps(self):
+        """uint8 memory map (n test radiographs, edge, edge), row by row `test_predictions`."""
+        return np.load(self.folder / "heatmaps.npy", mmap_mode="r")
+
+
+def load(folder):
+    """Reads a run folder.
+
+    Raises:
+        InputError: It is not one; the message says how to make it.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"no run in {folder}: `cxr train EXPERIMENT ARM` makes one")
+    return Run(folder, read_json(folder / "run.json"))
+
+
+def load_all(folder):
+    """Reads every run below a folder, in the order of experiments and arms.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = [load(path.parent) for path in sorted(Path(folder).glob("*/*/run.json"))]
+    if not found:
+        raise InputError(f"no runs below {folder}")
+    return found
+
+
+def metrics(runs):
+    """Joins the metrics of finished runs.
+
+    Returns:
+        DataFrame: experiment, arm, architecture, weights, and the columns of `Run.metrics`.
+    """
+    return _joined(runs, "metrics")
+
+
+def histories(runs):
+    """Joins the histories of finished runs, as `metrics` does."""
+    return _joined(runs, "history")
+
+
+def _joined(runs, what):
+    keys = ("experiment", "arm", "architecture", "weights")
+    parts = [
+        getattr(run, what).assign(**{key: run.info[key] for key in keys})
+        for run in runs
+        if run.finished
+    ]
+    if not parts:
+        raise InputError("none of these runs is finished")
+    joined = pd.concat(parts, ignore_index=True)
+    return joined[[*keys, *joined.columns.drop(list(keys))]]

@@ -1,0 +1,246 @@
+"""A study: a profile put to work. From a profile to cohorts, pixels and trained runs."""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import platform
+import shutil
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from cxrlib import augment, experiments, files, images, phantom, runs
+from cxrlib import cohort as cohorts
+from cxrlib.errors import InputError
+
+VERSIONED = ("cxrlib", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
+
+
+def folder(profile):
+    """Gives the folder of a study's runs."""
+    return files.root() / "runs" / profile.folder_name
+
+
+def run_folder(profile, experiment, arm):
+    """Gives the folder of one run."""
+    return folder(profile) / experiment.name / arm.name
+
+
+@functools.cache
+def cohort(profile):
+    """Makes a profile's cohort: radiographs, targets and split.
+
+    Returns:
+        A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have index and mark.
+
+    Raises:
+        InputError: The data folder is missing or not what the profile says.
+    """
+    if profile.cohort == "phantom":
+        table = phantom.table(profile.counts, mark_tie=profile.mark_tie)
+        return cohorts.split_by_image(table.assign(path=""))
+    if not profile.data:
+        raise InputError("data is empty: name the folder of the unpacked CoronaHack dataset")
+    everything = cohorts.read_coronahack(files.root() / profile.data)
+    return cohorts.split_by_image(cohorts.sample(everything, profile.counts))
+
+
+def radiographs(profile, experiment):
+    """Lists the images that an experiment trains and tests on (see `experiments.radiographs`)."""
+    return experiments.radiographs(experiment, cohort(profile))
+
+
+def image(profile, row):
+    """Renders one radiograph as the cohort has it, without treatment or augmentation.
+
+    Args:
+        profile: The study's profile.
+        row: A row of the cohort.
+
+    Returns:
+        uint8 array (size, size, 3).
+    """
+    if row["source"] == "phantom":
+        return shown(profile, row).image
+    return images.load(row["path"], profile.image_size)
+
+
+def shown(profile, row):
+    """Simulates a phantom row of the cohort, with its masks (a `phantom.Phantom`)."""
+    return phantom.simulate(
+        int(row["index"]), profile.image_size, target=row["group"], mark=row["mark"]
+    )
+
+
+def pixels(profile, experiment):
+    """Gives the pixels of an experiment's radiographs, rendered once and kept on disk.
+
+    Returns:
+        Read-only uint8 memory map (n, size, size, 3), row by row `radiographs`.
+    """
+    table = radiographs(profile, experiment)
+    facts = [
+        fingerprint(profile, experiment), profile.image_size, experiment.treatment,
+        inspect.getsource(images), inspect.getsource(augment),
+    ]  # fmt: skip
+    name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
+    path = files.root() / "data" / "pixels" / name
+
+    def render(i):
+        row = table.iloc[i]
+        pixels_of_row = image(profile, row)
+        if row["copy"]:
+            ranges = experiment.copies.of(row["split"])[1]
+            rng = experiments.copy_generator(row["file"], row["copy"])
+            pixels_of_row = augment.apply(pixels_of_row, augment.draw(ranges, rng))
+        return images.treat(pixels_of_row, experiment.treatment)
+
+    bar = functools.partial(tqdm, total=len(table), desc="pixels", unit="image", delay=2)
+    with files.locked(path):
+        return images.cache(path, len(table), profile.image_size, render, bar)
+
+
+def train(profile, experiment, arm, *, weights=None, lines=False):
+    """Trains one arm, or continues it, or finds it finished.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`, as `profile.experiment` gives it.
+        arm: One of its arms.
+        weights: A file of ImageNet weights, instead of downloading them.
+        lines: Report progress in lines instead of a bar.
+
+    Returns:
+        The `runs.Run`. An arm whose ImageNet weights cannot be had ends as "not run", with the
+        reason.
+
+    Raises:
+        InputError: As `cohort`; or B and C come before A.
+    """
+    where = run_folder(profile, experiment, arm)
+    with files.locked(where):
+        initial = _initial_weights(profile, experiment, arm)
+        ran = arm._replace(weights=initial)
+        schedule = profile.schedule(experiment, arm.architecture)
+        facts = {
+            "experiment": experiment.name,
+            "arm": ran.name,
+            "architecture": arm.architecture,
+            "weights": initial,
+            "cohort": profile.cohort,
+            "image_size": profile.image_size,
+            "seed": profile.seed,
+            "schedule": dataclasses.asdict(schedule),
+            "fingerprint": fingerprint(profile, experiment),
+        }
+        if (where / "run.json").exists():
+            run = runs.load(where)
+            unchanged = all(run.info.get(key) == value for key, value in facts.items())
+            if run.finished and unchanged:
+                return run
+            if not unchanged:
+                shutil.rmtree(where)  # made from other inputs: nothing of it can be continued
+        return _train(profile, experiment, where, facts, schedule, weights, lines)
+
+
+def ensure(profile, name):
+    """Gives the runs of an experiment, training those that are missing.
+
+    Args:
+        profile: The study's profile.
+        name: A, B or C.
+
+    Returns:
+        List of `runs.Run` in the order of the arms.
+    """
+    experiment = profile.experiment(name)
+    if not experiment.arms:
+        raise InputError(f"no arm of experiment {name} is among `arms`: {', '.join(profile.arms)}")
+    return [train(profile, experiment, arm) for arm in experiment.arms]
+
+
+def fingerprint(profile, experiment):
+    """Digests what an experiment's pixels and targets are made from.
+
+    For phantoms the simulator's own source counts as data; for files their names and sizes do.
+    """
+    table = radiographs(profile, experiment)
+    if profile.cohort == "phantom":
+        content = inspect.getsource(phantom)
+    else:
+        content = [Path(path).stat().st_size for path in table["path"]]
+    copies = experiment.copies and dataclasses.asdict(experiment.copies)
+    return _digest([table.drop(columns="path").to_csv(index=False), content, copies])
+
+
+def _initial_weights(profile, experiment, arm):
+    """Resolves "best" by the validation loss of Experiment A's arms, which are trained if missing."""
+    if arm.weights != experiments.BEST:
+        return arm.weights
+    first = profile.experiment("A")
+    rivals = [rival for rival in first.arms if rival.architecture == arm.architecture]
+    ran = [train(profile, first, rival) for rival in rivals]
+    losses = {run.info["weights"]: run.history["val_loss"].min() for run in ran if run.finished}
+    return experiments.choose_weights(losses)
+
+
+def _train(profile, experiment, where, facts, schedule, weights, lines):
+    from cxrlib import backend, heatmaps, models, training  # seconds: Keras comes with them
+
+    info = {**facts, "state": runs.RUNNING, "precision": backend.choose_precision(profile.precision)}
+    where.mkdir(parents=True, exist_ok=True)
+    files.write_json(info, where / "run.json")
+    backend.set_threads(profile.threads)
+    table, cache = radiographs(profile, experiment), pixels(profile, experiment)
+    initial = weights or {"none": None}.get(facts["weights"], facts["weights"])
+    started = time.perf_counter()
+    try:
+        history = training.train(
+            where,
+            architecture=facts["architecture"],
+            weights=initial,
+            schedule=schedule,
+            online=experiment.online,
+            pixels=cache,
+            radiographs=table,
+            seed=profile.seed,
+            precision=info["precision"],
+            label=f"{experiment.name} {facts['arm']}",
+            lines=lines,
+        )
+    except models.WeightsUnavailable as error:
+        info |= {"state": runs.NOT_RUN, "reason": str(error)}
+        files.write_json(info, where / "run.json")
+        return runs.load(where)
+    model = backend.keras.saving.load_model(where / "model.keras", compile=False)
+    heatmaps.write(where / "heatmaps.npy", model, cache, table)
+    info |= {
+        "state": runs.FINISHED,
+        "epochs": len(history),
+        "best_epoch": training.best_epoch(history),
+        "images_per_epoch": int((table["split"] == "train").sum()) * schedule.passes_per_epoch,
+        "training_seconds": round(float(history["seconds"].sum()), 1),
+        "last_session_seconds": round(time.perf_counter() - started, 1),
+        "parameters": model.count_params(),
+        "versions": {name: _version(name) for name in VERSIONED},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {profile.threads or 'all'} threads",
+    }
+    files.write_json(info, where / "run.json")
+    return runs.load(where)
+
+
+def _version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, default=str, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,256 @@
+"""Train one arm into its run folder, and go on from the last epoch after a kill.
+
+What an epoch leaves behind is written in an order that a kill at any moment survives: first the
+checkpoint of epoch n, then the history with n rows, then older checkpoints go. So the number of
+rows in `history.csv` always names a checkpoint that is there.
+"""
+
+import sys
+import time
+
+import pandas as pd
+from tqdm import tqdm
+
+from cxrlib import metrics, models
+from cxrlib.backend import PRECISIONS, keras
+from cxrlib.batches import Batches
+from cxrlib.files import replacing, write_csv
+from cxrlib.targets import TARGETS
+
+ops = keras.ops
+
+
+@keras.saving.register_keras_serializable("cxrlib")
+def harsh_accuracy(y_true, y_pred):
+    """Says per image whether all five targets are right at 0.5 (the paper's harsh accuracy)."""
+    right = ops.equal(ops.cast(y_pred >= 0.5, "float32"), ops.cast(y_true, "float32"))
+    return ops.cast(ops.all(right, axis=-1), "float32")
+
+
+def train(
+    folder,
+    *,
+    architecture,
+    weights,
+    schedule,
+    online,
+    pixels,
+    radiographs,
+    seed,
+    precision="float32",
+    label="",
+    lines=False,
+):
+    """Trains one arm and writes history.csv, model.keras, predictions.csv and metrics.csv.
+
+    Args:
+        folder: The run folder. A history and checkpoint there are continued, epoch by epoch.
+        architecture, weights: As `models.build` takes them.
+        schedule: `experiments.Schedule`.
+        online: `augment.Ranges` for training images, or None.
+        pixels: uint8 (n, size, size, 3), row by row the radiographs.
+        radiographs: DataFrame of n rows with split, targets, file, group, patient, copy.
+        seed: Of initial weights, order and augmentation.
+        precision: "float32" or "bfloat16" (weights stay float32).
+        label: What the progress bar calls this run.
+        lines: Report a line an epoch instead of drawing a bar.
+
+    Returns:
+        The history, a DataFrame with one row an epoch.
+
+    Raises:
+        models.WeightsUnavailable: ImageNet weights could not be had; nothing was written.
+    """
+    history = _read_history(folder)
+    model = _load_or_build(folder, history, architecture, weights, schedule, pixels, seed, precision)
+    if not _done(history, schedule):
+        recorder = _Recorder(folder, history, schedule)
+        model.fit(
+            _batches(pixels, radiographs, "train", schedule, seed, online, epoch=len(history)),
+            validation_data=_batches(pixels, radiographs, "validation", schedule),
+            epochs=schedule.epochs,
+            initial_epoch=len(history),
+            shuffle=False,  # Batches draws the order itself, so that it can be continued
+            callbacks=[*recorder.followers, recorder, _Progress(label, schedule.epochs, lines)],
+            verbose=0,
+        )
+        history = recorder.history
+    best = _checkpoint(folder, best_epoch(history))
+    trained = keras.saving.load_model(best, compile=False)
+    model = _in_float32(trained, architecture, pixels.shape[1])
+    predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
+    write_csv(predictions, folder / "predictions.csv")
+    test = predictions[predictions["split"] == "test"]
+    write_csv(metrics.of_predictions(test), folder / "metrics.csv")
+    with replacing(folder / "model.keras") as temporary:
+        model.save(temporary)
+    for checkpoint in folder.glob("checkpoint-*.keras"):
+        checkpoint.unlink()
+    return history
+
+
+def best_epoch(history):
+    """Gives the epoch with the lowest validation loss, the first one if several share it."""
+    return int(history.loc[history["val_loss"].idxmin(), "epoch"])
+
+
+def predict(model, pixels, radiographs, splits, batch_size):
+    """Predicts the probabilities of radiographs.
+
+    Returns:
+        DataFrame: file, group, patient, copy, split, y_* (0 or 1) and p_* (in [0, 1]) per target.
+    """
+    rows = radiographs.index[radiographs["split"].isin(splits)].to_numpy()
+    batches = Batches(pixels, radiographs[list(TARGETS)], rows, batch_size)
+    probabilities = pd.DataFrame(model.predict(batches, verbose=0), index=rows, columns=TARGETS)
+    facts = radiographs.loc[rows, ["file", "group", "patient", "copy", "split"]]
+    truth = radiographs.loc[rows, list(TARGETS)].add_prefix("y_")
+    return pd.concat([facts, truth, probabilities.add_prefix("p_")], axis=1)
+
+
+def _batches(pixels, radiographs, split, schedule, seed=None, online=None, epoch=0):
+    rows = radiographs.index[radiographs["split"] == split].to_numpy()
+    passes = schedule.passes_per_epoch if split == "train" else 1
+    targets = radiographs[list(TARGETS)].to_numpy()
+    return Batches(
+        pixels,
+        targets,
+        rows,
+        schedule.batch_size,
+        seed=seed,
+        ranges=online,
+        passes=passes,
+        epoch=epoch,
+    )
+
+
+def _load_or_build(folder, history, architecture, weights, schedule, pixels, seed, precision):
+    """Loads the last epoch's checkpoint, or builds the network as it starts."""
+    keras.utils.set_random_seed(seed)
+    if len(history):
+        return keras.saving.load_model(_checkpoint(folder, len(history)))
+    keras.config.set_dtype_policy(PRECISIONS[precision])
+    try:
+        model = models.build(architecture, pixels.shape[1], weights)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(
+        keras.optimizers.Adam(schedule.learning_rate, beta_1=0.9, beta_2=0.999, amsgrad=True),
+        loss="binary_crossentropy",
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), harsh_accuracy],
+        # XLA makes the first step of DenseNet-121 a minute longer on a processor and no step faster.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    return model
+
+
+def _in_float32(trained, architecture, image_size):
+    model = models.build(architecture, image_size)
+    model.set_weights(trained.get_weights())
+    return model
+
+
+def _checkpoint(folder, epoch):
+    return folder / f"checkpoint-{epoch:04d}.keras"
+
+
+def _read_history(folder):
+    path = folder / "history.csv"
+    return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
+
+
+def _done(history, schedule):
+    """Says whether training had ended, by its epochs or by early stopping."""
+    if len(history) == 0:
+        return False
+    return len(history) >= schedule.epochs or (
+        len(history) - best_epoch(history) >= schedule.stop_after
+    )
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Writes checkpoint and history after every epoch, and brings callbacks back to where they were.
+
+    Early stopping and the learning rate follow from the validation losses alone, so after a cut
+    the history is played to them again instead of storing their state.
+    """
+
+    def __init__(self, folder, history, schedule):
+        super().__init__()
+        self.folder, self.history, self.schedule = folder, history, schedule
+        self.followers = [
+            keras.callbacks.ReduceLROnPlateau(
+                factor=schedule.reduce_factor,
+                patience=schedule.reduce_after,
+                min_delta=schedule.reduce_min_delta,
+                cooldown=schedule.reduce_cooldown,
+                min_lr=schedule.min_learning_rate,
+            ),
+            keras.callbacks.EarlyStopping(patience=schedule.stop_after),
+        ]
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.learning_rate = self.schedule.learning_rate
+        for row in self.history.to_dict("records"):
+            for follower in self.followers:
+                follower.on_epoch_end(int(row["epoch"]) - 1, dict(row))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+        self.learning_rate = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch, logs=None):
+        number = epoch + 1
+        row = {
+            "epoch": number,
+            **{name: float(value) for name, value in logs.items()},
+            "learning_rate": self.learning_rate,
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        with replacing(_checkpoint(self.folder, number)) as temporary:
+            self.model.save(temporary)
+        history = pd.concat([self.history, pd.DataFrame([row])], ignore_index=True)
+        history = history.astype({"epoch": int})
+        write_csv(history, self.folder / "history.csv")
+        self.history = history
+        kept = {_checkpoint(self.folder, n) for n in (number, best_epoch(history))}
+        for checkpoint in self.folder.glob("checkpoint-*.keras"):
+            if checkpoint not in kept:
+                checkpoint.unlink()
+
+
+class _Progress(keras.callbacks.Callback):
+    """Says which arm, which epoch and how long still: a bar, or a line an epoch."""
+
+    def __init__(self, label, epochs, lines):
+        super().__init__()
+        self.label, self.epochs, self.lines = label, epochs, lines
+
+    def on_train_begin(self, logs=None):
+        self.started, self.first, self.bar = time.perf_counter(), None, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.first is None:
+            self.first = epoch
+            steps = self.params["steps"]
+            self.bar = tqdm(
+                total=self.epochs * steps, initial=epoch * steps, unit="batch", disable=self.lines
+            )
+        self.bar.set_description(f"{self.label} epoch {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.lines:
+            pace = (time.perf_counter() - self.started) / (epoch + 1 - self.first)
+            left = pace * (self.epochs - epoch - 1)
+            print(
+                f"{self.label}  epoch {epoch + 1}/{self.epochs}"
+                f"  validation loss {logs['val_loss']:.3f}  at most {left / 60:.1f} min left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
