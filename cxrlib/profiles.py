@@ -23,7 +23,7 @@ class Profile:
     A 0 in `epochs`, `batch_size`, `learning_rate` or `copies` stands for the paper's own number.
     """
 
-    study: str = "quick"  # name of the study: its runs go to runs/<study>-<digest>
+    name: str = "quick"  # of the study: its runs go to runs/<name>-<digest>
     cohort: str = "phantom"  # phantom or coronahack
     data: str = ""  # folder of the real radiographs; unused for phantoms
     image_size: int = 128  # edge in pixels; at least 121
@@ -57,8 +57,8 @@ class Profile:
         known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
         for arm in self.arms:
             _one_of("arms", arm, sorted(known))
-        if not self.study or set(self.study) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
-            raise InputError(f"study {self.study!r}: use small letters, digits, - and _")
+        if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
+            raise InputError(f"name {self.name!r}: use small letters, digits, - and _")
         for name, least in {"image_size": 121, "virus": 3, "bacteria": 3, "normal": 3, "covid": 5}.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}: at least {least}")
@@ -81,10 +81,10 @@ class Profile:
         So a study with other epochs, say, never overwrites the runs of this one.
         """
         facts = dataclasses.asdict(self)
-        for name in ("study", "data", "arms", "threads"):  # they change no run
+        for name in ("name", "data", "arms", "threads"):  # they change no run
             del facts[name]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return f"{self.study}-{digest[:8]}"
+        return f"{self.name}-{digest[:8]}"
 
     def schedule(self, experiment, architecture):
         """Gives an experiment's schedule as this profile shortens it."""

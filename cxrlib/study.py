@@ -66,12 +66,23 @@ def image(profile, row):
         uint8 array (size, size, 3).
     """
     if row["source"] == "phantom":
-        return shown(profile, row).image
+        return _simulated(profile, row).image
     return images.load(row["path"], profile.image_size)
 
 
-def shown(profile, row):
-    """Simulates a phantom row of the cohort, with its masks (a `phantom.Phantom`)."""
+def truth(profile, row):
+    """Gives what is known of a phantom for sure, and nothing for a real radiograph.
+
+    Returns:
+        Dict of "lungs", "lesions" and "marks" -> bool mask (size, size); empty if real.
+    """
+    if row["source"] != "phantom":
+        return {}
+    known = _simulated(profile, row)
+    return {"lungs": known.lungs, "lesions": known.lesions, "marks": known.marks}
+
+
+def _simulated(profile, row):
     return phantom.simulate(
         int(row["index"]), profile.image_size, target=row["group"], mark=row["mark"]
     )

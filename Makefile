@@ -1,0 +1,44 @@
+# Thin: each target sets the environment up when it is missing or stale, then calls one command.
+#   make book    the whole study on phantoms, and the book in _build/html/index.html
+#   make test    the tests
+#   make lab     JupyterLab with the notebooks
+#   make bench   the benchmarks
+#   make lock    requirements.lock anew from pyproject.toml (needs uv)
+
+PYTHON  ?= python3
+PROFILE ?= profiles/quick.yml
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: book test lab bench lock clean
+.DEFAULT_GOAL := book
+
+book: .venv/ready
+	cxr study --profile $(PROFILE)
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+test: .venv/ready
+	ruff check . && ruff format --check .
+	python -m pytest
+
+lab: .venv/ready
+	jupyter lab notebooks
+
+bench: .venv/ready
+	for script in benchmarks/*.py; do python $$script || exit 1; done
+
+# "ready" is written last: an install that was cut starts again from nothing.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv --clear .venv \
+	  || { echo "Python's venv is needed (Debian: apt install python3-venv)"; exit 1; }
+	pip install --quiet --require-hashes --requirement requirements.lock
+	pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --extra test --quiet pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf _build book/experiments

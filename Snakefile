@@ -1,0 +1,72 @@
+# The run graph: arms, then notebooks, then the book. `cxr study` calls it; on a cluster the same
+# file runs through one of Snakemake's executor plugins.
+#
+# An arm's "done" mark is all that Snakemake manages: it deletes outputs before it reruns a job, and
+# a run folder must survive that to go on from its last epoch. `cxr train` itself decides whether
+# there is anything left to train.
+
+from pathlib import Path
+
+from cxrlib import files, notebooks, profiles, study
+
+PROFILE_FILE = config.get("profile", "profiles/quick.yml")
+PROFILE = profiles.read(PROFILE_FILE)
+RUNS = study.folder(PROFILE).relative_to(files.root())
+ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
+TRAINS = [f"cxrlib/{m}.py" for m in ("phantom", "cohort", "images", "augment", "experiments", "models")]
+NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
+                  "05-comparison": "ABC", "09-how-this-was-run": "ABC"}
+
+
+def done(experiments):
+    return [f"{RUNS}/{e}/{arm}/done" for e in experiments for arm in ARMS[e]]
+
+
+def rivals(wildcards):
+    """The arms of A that decide the initialisation of an arm of B or C."""
+    architecture, _, weights = wildcards.arm.partition("-")
+    if weights != "best":
+        return []
+    return [f"{RUNS}/A/{arm}/done" for arm in ARMS["A"] if arm.startswith(architecture)]
+
+
+rule book:
+    input:
+        expand("book/experiments/{name}.ipynb", name=notebooks.names()),
+        "_config.yml",
+        [str(p) for p in Path("book").rglob("*") if p.is_file() and "experiments" not in p.parts],
+    output:
+        "_build/html/index.html",
+    shell:
+        "jupyter-book build --quiet book"
+
+
+rule arms:
+    input:
+        done("ABC"),
+
+
+rule arm:
+    input:
+        rivals,
+        TRAINS,
+    output:
+        touch(f"{RUNS}/{{experiment}}/{{arm}}/done"),
+    params:
+        profile=PROFILE.folder_name,
+    threads: PROFILE.threads or workflow.cores
+    shell:
+        "cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE} --lines"
+
+
+rule notebook:
+    input:
+        lambda wildcards: done(NOTEBOOK_NEEDS.get(wildcards.name, "")),
+        "notebooks/{name}.ipynb",
+        [str(p) for p in Path("cxrlib").glob("*.py")],
+    output:
+        "book/experiments/{name}.ipynb",
+    params:
+        profile=PROFILE.folder_name,
+    shell:
+        "cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE}"

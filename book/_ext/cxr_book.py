@@ -1,0 +1,68 @@
+"""What Jupyter Book's settings cannot do for this book.
+
+Formulas without a network: Jupyter Book fetches MathJax from a CDN on every page with a formula.
+Browsers draw MathML by themselves, and docutils, which Sphinx stands on, translates TeX into it.
+
+An API page in seconds: autodoc mocks Keras, yet goes for the source of a class that ours derive
+from, and so imports Keras and TensorFlow after all. Told that there is no source, it does not.
+
+Docstrings as they read in the source: their columns stay columns, their colons stay colons.
+"""
+
+import re
+import textwrap
+
+from docutils import nodes
+from docutils.utils.math import latex2mathml
+from sphinx.errors import PycodeError
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+
+def _mathml(node, as_block=False):
+    """Returns the formula as MathML; as it was typed, with a warning, where that fails."""
+    try:
+        return latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    except (SyntaxError, ValueError) as error:
+        logger.warning("cannot draw the formula %r: %s", node.astext(), error, location=node)
+        return f"<code>{node.astext()}</code>"
+
+
+def inline(translator, node):
+    """Writes a formula inside a sentence."""
+    translator.body.append(_mathml(node))
+    raise nodes.SkipNode
+
+
+def block(translator, node):
+    """Writes a formula on a line of its own, with its number where it has a label."""
+    number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
+    translator.body.append(translator.starttag(node, "div", CLASS="math"))
+    translator.body.append(f"{_mathml(node, as_block=True)}{number}</div>\n")
+    raise nodes.SkipNode
+
+
+def as_written(app, what, name, thing, options, lines):
+    """Keeps prose from being taken for markup: it runs before Napoleon reads the docstring."""
+    if lines and lines[0].startswith("Alias for field number"):  # Python's words for a named tuple
+        lines.clear()
+    if what in ("attribute", "data", "property") and lines:
+        lines[0] = ": " + lines[0]  # Napoleon takes what stands before a colon for a type: nothing
+    if what == "module":
+        blocks = "\n".join(lines).split("\n\n")
+        for i, block in enumerate(blocks):
+            if re.search(r"\S {2,}\S", block):  # columns, which a paragraph would run together
+                columns = textwrap.indent(textwrap.dedent(block), "    ")
+                blocks[i] = f".. code-block:: text\n\n{columns}"
+        lines[:] = "\n\n".join(blocks).split("\n")
+
+
+def setup(app):
+    """Registers the renderer that `html_math_renderer` names, and what has no source."""
+    app.connect("autodoc-process-docstring", as_written, priority=400)
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    for mocked in ("keras", "keras.utils"):
+        ModuleAnalyzer.cache["module", mocked] = PycodeError("mocked")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,211 @@
+"""Figures for the book, from frames and arrays. They never train and read no network."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.lines import Line2D
+
+from cxrlib import paper, runs, tables, targets
+
+ARM_COLOURS = dict(
+    zip(
+        [
+            ("densenet121", "none"),
+            ("densenet121", "imagenet"),
+            ("resnet50", "none"),
+            ("resnet50", "imagenet"),
+            ("efficient", "none"),
+        ],
+        ["#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73"],  # Okabe and Ito: colour-blind safe
+    )
+)
+GROUPS = {"normal": "Normal", "virus": "Virus", "bacteria": "Bacteria", "covid": "COVID"}
+SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
+MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c"}
+WIDTH = 8.0
+"""Inches: what the book's column shows without shrinking the letters."""
+
+
+def style():
+    """Sets the look of every figure: white ground, so that dark mode changes no colour."""
+    sns.set_theme(style="whitegrid", context="notebook", font_scale=0.9)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "figure.facecolor": "white",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.constrained_layout.use": True,
+        }
+    )
+
+
+def groups(cohort):
+    """Bars of radiographs by group and split (the paper's Figure 4)."""
+    style()
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.8))
+    counts = cohort.groupby(["group", "split"]).size().unstack(fill_value=0)
+    _stacked(axis, counts.loc[list(GROUPS), list(SPLIT_COLOURS)].rename(GROUPS))
+    return _closed(figure)
+
+
+def target_counts(cohort):
+    """Bars of radiographs by target and split (the paper's Figure 5); one can have several."""
+    style()
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
+    counts = cohort.groupby("split")[list(targets.TARGETS)].sum().T
+    _stacked(axis, counts[list(SPLIT_COLOURS)])
+    return _closed(figure)
+
+
+def sheet(images, titles, columns=4, masks=None):
+    """A contact sheet of images.
+
+    Args:
+        images: Sequence of uint8 arrays (size, size, 3).
+        titles: One a image.
+        columns: Images a row.
+        masks: For each image a dict of lungs, lesions, marks -> bool mask (size, size), whose
+            outlines are drawn.
+    """
+    style()
+    lines = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(WIDTH, WIDTH / columns * lines * 1.1), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, image, title) in enumerate(zip(axes.flat, images, titles)):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=9)
+        for what, mask in (masks[i] if masks else {}).items():
+            if mask.any():
+                axis.contour(mask, [0.5], colors=[MASK_COLOURS[what]], linewidths=1)
+    return _closed(figure)
+
+
+def training_curves(these):
+    """Accuracy and loss by epoch for each arm, training dashed and validation solid (8 to 10)."""
+    style()
+    history = runs.histories(these)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
+    for (architecture, weights), rows in history.groupby(["architecture", "weights"], sort=False):
+        colour = ARM_COLOURS[architecture, weights]
+        for axis, measure in zip(axes, ("accuracy", "loss")):
+            axis.plot(rows["epoch"], rows[measure], "--", color=colour, linewidth=1)
+            label = tables.arm_label(architecture, weights)
+            axis.plot(rows["epoch"], rows[f"val_{measure}"], color=colour, label=label)
+    for axis, measure in zip(axes, ("Accuracy per target", "Loss (binary cross-entropy)")):
+        axis.set(xlabel="Epoch", title=measure)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[1].set_ylim(bottom=0, top=min(axes[1].get_ylim()[1], 1.5))
+    handles = axes[0].get_legend_handles_labels()[0]
+    handles += [Line2D([], [], color="grey", linestyle=s) for s in ("-", "--")]
+    labels = axes[0].get_legend_handles_labels()[1] + ["validation", "training"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return _closed(figure)
+
+
+def gallery(these, radiographs, pixels, rows=("normal", "bacteria", "covid")):
+    """Heatmaps over radiographs: a row a group, a column an arm (the paper's Figures 11, 13, 14).
+
+    Shows the first test radiograph of each group: chosen before any result was seen. Each heatmap
+    explains the target of its row's group; the title gives the probability of that target.
+
+    Args:
+        these: Runs of one experiment.
+        radiographs: The experiment's radiographs.
+        pixels: uint8 (n, size, size, 3), row by row `radiographs`.
+        rows: Groups to show.
+    """
+    style()
+    finished = [run for run in these if run.finished]
+    positions = np.flatnonzero(radiographs["split"] == "test")
+    test = radiographs.iloc[positions].reset_index(drop=True)
+    columns = len(finished) + 1
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(WIDTH, WIDTH / columns * len(rows) * 1.12), squeeze=False
+    )
+    for line, group in zip(axes, rows):
+        place = int(test.index[test["group"] == group][0])
+        target, image = targets.GROUP_TARGET[group], pixels[positions[place]]
+        line[0].imshow(image)
+        line[0].set_ylabel(GROUPS[group], fontsize=10)
+        for axis, run in zip(line[1:], finished):
+            axis.imshow(image)
+            extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
+            axis.imshow(run.heatmaps[place] / 255, cmap="inferno", alpha=0.45, extent=extent)
+            probability = run.test_predictions.loc[place, f"p_{target}"]
+            axis.set_xlabel(f"{target} {100 * probability:.0f} %", fontsize=9)
+    axes[0][0].set_title("Radiograph", fontsize=9)
+    for axis, run in zip(axes[0][1:], finished):
+        label = tables.arm_label(run.architecture, run.info["weights"]).replace(" (", "\n(")
+        axis.set_title(label, fontsize=9)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+    return _closed(figure)
+
+
+def comparison(these, target="all", metric="accuracy"):
+    """One measure over arms and experiments with 95 % intervals, the paper's values hollow.
+
+    Args:
+        these: Runs of several experiments.
+        target: "all" or a target.
+        metric: A measure of `metrics.evaluate`.
+    """
+    style()
+    measured, published = runs.metrics(these), paper.published()
+    keys = ["experiment", "architecture", "weights"]
+    parts = [_measure(frame, target, metric) for frame in (measured, published)]
+    order = sorted(
+        set(parts[0][keys].itertuples(index=False, name=None))
+        | set(parts[1][keys].itertuples(index=False, name=None)),
+        key=lambda key: (key[0], list(ARM_COLOURS).index(key[1:])),
+    )
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.34 * len(order) + 1.2))
+    for frame, shift, filled in ((parts[0], -0.13, True), (parts[1], 0.13, False)):
+        for row in frame.itertuples():
+            key = (row.experiment, row.architecture, row.weights)
+            y, colour = order.index(key) + shift, ARM_COLOURS[key[1:]]
+            axis.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.5)
+            face = colour if filled else "white"
+            axis.plot(100 * row.value, y, "o", color=colour, markerfacecolor=face, markersize=6)
+    axis.set_yticks(
+        range(len(order)), [f"{key[0]}  {tables.arm_label(*key[1:])}" for key in order]
+    )
+    axis.invert_yaxis()
+    axis.set_xlim(max(-2, axis.get_xlim()[0]), min(102, axis.get_xlim()[1]))
+    name = tables.LABELS[metric] + ("" if target == "all" else f" for {target}")
+    axis.set_xlabel(f"{name}, per cent (95 % interval)")
+    marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
+    figure.legend(
+        marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False
+    )
+    return _closed(figure)
+
+
+def _measure(frame, target, metric):
+    return frame[(frame["target"] == target) & (frame["metric"] == metric)].dropna(subset="value")
+
+
+def _stacked(axis, counts):
+    left = np.zeros(len(counts))
+    for split, colour in SPLIT_COLOURS.items():
+        bars = axis.barh(counts.index, counts[split], left=left, color=colour, label=split)
+        axis.bar_label(
+            bars, [f"{n}" if n else "" for n in counts[split]], label_type="center", fontsize=8
+        )
+        left += counts[split].to_numpy()
+    axis.invert_yaxis()
+    axis.set_xlabel("Radiographs")
+    axis.grid(axis="y")
+    axis.figure.legend(loc="outside upper right", ncols=3, frameon=False)
+
+
+def _closed(figure):
+    """Gives the figure without leaving it open: a notebook would show it twice."""
+    plt.close(figure)
+    return figure

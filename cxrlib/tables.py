@@ -1,0 +1,333 @@
+"""Tables for the book: tidy frames in, numbered captioned tables out. They never train."""
+
+import dataclasses
+import html
+import io
+
+import numpy as np
+import pandas as pd
+
+from cxrlib import experiments, metrics, paper, runs
+from cxrlib.targets import TARGETS
+
+LABELS = {
+    "densenet121": "DenseNet-121",
+    "resnet50": "ResNet-50",
+    "efficient": "Efficient",
+    "imagenet": "ImageNet",
+    "none": "random",
+    "accuracy": "Harsh accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_f1": "Macro F1",
+    "hamming_loss": "Hamming loss",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+}
+"""How names of the code read in tables and figures."""
+
+
+class Table:
+    """A frame with a caption, shown numbered in the book and as HTML in JupyterLab.
+
+    Args:
+        frame: DataFrame; cells are shown as they are.
+        caption: One line.
+        name: Label that prose refers to with {numref}.
+    """
+
+    def __init__(self, frame, caption, name):
+        self.frame, self.caption, self.name = frame, caption, name
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {
+            "text/markdown": self._markdown(),
+            "text/html": f"<p>{html.escape(self.caption)}</p>" + self.frame.to_html(index=False),
+            "text/plain": f"{self.caption}\n{self.frame.to_string(index=False)}",
+        }
+
+    def _markdown(self):
+        """Writes the one directive that Jupyter Book numbers as a table."""
+        rows = io.StringIO()
+        self.frame.to_csv(rows, index=False)
+        return (
+            f"```{{csv-table}} {self.caption}\n:name: {self.name}\n:header-rows: 1\n\n"
+            f"{rows.getvalue()}```"
+        )
+
+
+def arm_label(architecture, weights):
+    """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
+    if architecture == "efficient":
+        return LABELS[architecture]
+    return f"{LABELS[architecture]} ({LABELS.get(weights, weights)})"
+
+
+def interval(value, low, high, metric="accuracy"):
+    """Writes a value with its interval: per cent, or a plain share for the Hamming loss."""
+    if np.isnan(value):
+        return "undefined"
+    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
+    if np.isnan(low):
+        return f"{scale * value:.{digits}f}"
+    low, high = f"{scale * low:.{digits}f}", f"{scale * high:.{digits}f}"
+    return f"{scale * value:.{digits}f}\u00a0({low}\u2060–\u2060{high})"  # never broken over lines
+
+
+def overall(these, name):
+    """Tabulates the measures of the whole answer, each arm beside the paper's printed values.
+
+    Args:
+        these: Runs of one experiment.
+        name: The table's label.
+
+    Returns:
+        A `Table` with two rows an arm.
+    """
+    published = paper.published()
+    rows = []
+    for run in these:
+        label = arm_label(run.architecture, run.info["weights"])
+        rows.append([label, "this study", *_overall_cells(run)])
+        printed, whose = _printed(published, run)
+        rows.append([label, f"paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
+    columns = ["Arm", "Source", *(LABELS[metric] for metric in metrics.OVERALL)]
+    caption = (
+        f"Experiment {these[0].experiment}, the whole answer: per cent (95 % interval);"
+        " the Hamming loss is a share."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def per_target(these, name):
+    """Tabulates precision, recall and F1 per target, each beside the paper's printed value.
+
+    Args:
+        these: Runs of one experiment.
+        name: The table's label.
+
+    Returns:
+        A `Table` with one row an arm and target.
+    """
+    published = paper.published()
+    rows = []
+    for run in these:
+        if not run.finished:
+            continue
+        label, (printed, _) = arm_label(run.architecture, run.info["weights"]), _printed(published, run)
+        measured = run.metrics
+        for target in TARGETS:
+            recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
+            ours = _cells(measured, target, metrics.PER_TARGET)
+            theirs = _cells(printed, target, metrics.PER_TARGET)
+            pairs = [cell for pair in zip(ours, theirs) for cell in pair]
+            rows.append([label, target, int(recall["n"].iloc[0]), *pairs])
+    pairs = [(LABELS[m], f"paper's {LABELS[m] if m == 'f1' else m}") for m in metrics.PER_TARGET]
+    columns = ["Arm", "Target", "Patients", *(column for pair in pairs for column in pair)]
+    caption = f"Experiment {these[0].experiment}, target by target: per cent (95 % interval)."
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def arms(these, name):
+    """Tabulates what became of each arm: trained how long, or not run and why.
+
+    Args:
+        these: Runs of one or several experiments.
+        name: The table's label.
+    """
+    rows = []
+    for run in these:
+        info = run.info
+        finished = run.finished
+        rows.append(
+            {
+                "Experiment": run.experiment,
+                "Arm": arm_label(run.architecture, info["weights"]),
+                "State": info["state"],
+                "Epochs": f"{info['epochs']} of {info['schedule']['epochs']}" if finished else "–",
+                "Best epoch": str(info["best_epoch"]) if finished else "–",
+                "Images an epoch": f"{info['images_per_epoch']:,}" if finished else "–",
+                "Training": _minutes(info["training_seconds"]) if finished else "–",
+                "Why not": info.get("reason", "–"),
+            }
+        )
+    return Table(pd.DataFrame(rows), "The arms and what became of them.", name)
+
+
+def setup(experiment, profile, name):
+    """Tabulates an experiment's numbers, the paper's beside what this study's profile runs."""
+    published = experiments.find(experiment.name)
+    paper_schedule = published.schedule
+    deep, small = (profile.schedule(experiment, a) for a in ("densenet121", "efficient"))
+
+    def copies(of):
+        return f"{of.train} train and validation, {of.test} test" if of else "none"
+
+    rows = [
+        ("Images", experiment.treatment.replace("+", " + "), published.treatment.replace("+", " + ")),
+        ("Edge in pixels", profile.image_size, 768),
+        ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
+        ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
+        ("Batch", small.batch_size, paper_schedule.batch_size),
+        ("Epochs at most, deep networks", deep.epochs, paper_schedule.epochs),
+        ("Epochs at most, Efficient", small.epochs, paper_schedule.epochs),
+        ("Passes an epoch", small.passes_per_epoch, paper_schedule.passes_per_epoch),
+        ("Learning rate", f"{small.learning_rate:g}", f"{paper_schedule.learning_rate:g}"),
+        ("Halve it after epochs without progress", small.reduce_after, paper_schedule.reduce_after),
+        ("Stop after epochs without progress", small.stop_after, paper_schedule.stop_after),
+    ]
+    frame = pd.DataFrame(rows, columns=["", "this study", "paper"]).astype(str)
+    return Table(frame, f"Experiment {experiment.name} as run here and as published.", name)
+
+
+def cohort(table, name):
+    """Tabulates radiographs by group and split."""
+    counted = table.groupby(["group", "split"], sort=False).size().unstack(fill_value=0)
+    counted = counted[["train", "validation", "test"]]
+    counted["all"] = counted.sum(axis=1)
+    counted.loc["all"] = counted.sum()
+    frame = counted.reset_index().rename(columns={"group": "Group"})
+    return Table(frame, "Radiographs by group and split.", name)
+
+
+def leakage(counts, name):
+    """Tabulates test radiographs whose patient also occurs in training (see `cohort.leakage`)."""
+    frame = counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
+    return Table(frame, "Test radiographs of patients who also have one in training.", name)
+
+
+def _overall_cells(run):
+    if run.finished:
+        return _cells(run.metrics, "all", metrics.OVERALL)
+    return [run.info["state"] if run.info["state"] != runs.NOT_RUN else "not run"] + ["–"] * 4
+
+
+def _cells(measured, target, names):
+    rows = measured[measured["target"] == target].set_index("metric")
+    if rows.empty:
+        return ["–"] * len(names)
+    return [interval(*rows.loc[name, ["value", "low", "high"]], metric=name) for name in names]
+
+
+def _printed(published, run):
+    """Finds the paper's values for a run, and says so where its initialisation was another."""
+    same = (published["experiment"] == run.experiment) & (
+        published["architecture"] == run.architecture
+    )
+    exact = published[same & (published["weights"] == run.info["weights"])]
+    if len(exact):
+        return exact, ""
+    return published[same], " (ImageNet)"
+
+
+def _online(ranges):
+    if ranges is None:
+        return "none"
+    return (
+        f"rotation {ranges.rotation:g}°, shifts {ranges.height_shift:g} and {ranges.width_shift:g},"
+        f" shear {ranges.shear:g}°, flip"
+    )
+
+
+def _minutes(seconds):
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def profile(settings, name):
+    """Tabulates a profile, parameter by parameter."""
+    values = dataclasses.asdict(settings)
+    values["arms"] = ", ".join(settings.arms) or "all"
+    rows = [(key, f"{value:g}" if type(value) is float else value) for key, value in values.items()]
+    frame = pd.DataFrame(rows, columns=["Parameter", "Value"])
+    return Table(frame, "The profile of this study.", name)
+
+
+def versions(these, name):
+    """Tabulates with which versions and on what kind of machine the finished runs were made."""
+    made = [
+        {"Python": run.info["python"], **run.info["versions"], "Machine": run.info["machine"]}
+        for run in these
+        if run.finished
+    ]
+    frame = pd.DataFrame(made).drop_duplicates().T.reset_index()
+    frame.columns = ["", *(["Value"] if frame.shape[1] == 2 else map(str, range(1, frame.shape[1])))]
+    return Table(frame, "Versions and machine.", name)
+
+
+def effort(these):
+    """Gives the numbers that prose about a study's effort glues, by key."""
+    finished = [run for run in these if run.finished]
+    return {
+        "arms_finished": float(len(finished)),
+        "arms_missing": float(len(these) - len(finished)),
+        "training_minutes": sum(run.info["training_seconds"] for run in finished) / 60,
+        "precision": Words(" and ".join(sorted({run.info["precision"] for run in finished}))),
+    }
+
+
+class Words(str):
+    """Text that prose glues without quotation marks around it."""
+
+    def __repr__(self):
+        return str(self)
+
+
+def prose(these):
+    """Gives the numbers that a chapter's prose glues, by key.
+
+    The arm that speaks for an experiment is the one with the lowest *validation* loss.
+
+    Args:
+        these: Runs of one experiment; at least one finished.
+
+    Returns:
+        Dict of plain floats (per cent where a share) and `Words`.
+    """
+    finished = [run for run in these if run.finished]
+    chosen = min(finished, key=lambda run: run.history["val_loss"].min())
+    measured = chosen.metrics.set_index(["target", "metric"])
+    harsh = measured.loc[("all", "accuracy")]
+    covid = measured.loc[("COVID", "recall")]
+    test = chosen.test_predictions
+    majority = test["group"].value_counts(normalize=True).max()
+    return {
+        "n_arms_run": float(len(finished)),
+        "n_arms_not_run": float(len(these) - len(finished)),
+        "chosen_arm": Words(arm_label(chosen.architecture, chosen.info["weights"])),
+        "chosen_epoch": float(chosen.info["best_epoch"]),
+        "harsh": 100 * float(harsh["value"]),
+        "harsh_low": 100 * float(harsh["low"]),
+        "harsh_high": 100 * float(harsh["high"]),
+        "macro_f1": 100 * float(measured.loc[("all", "macro_f1"), "value"]),
+        "covid_recall": 100 * float(covid["value"]),
+        "covid_low": 100 * float(covid["low"]),
+        "covid_high": 100 * float(covid["high"]),
+        "covid_patients": float(covid["n"]),
+        "covid_images": float((test["group"] == "covid").sum()),
+        "test_images": float(len(test)),
+        "majority": 100 * float(majority),
+    }
+
+
+def headline(by_experiment):
+    """Gives the front page's numbers.
+
+    Args:
+        by_experiment: Experiment name -> its runs.
+
+    Returns:
+        Dict of floats: the best harsh accuracy of all arms, the COVID recall of the arm with the
+        lowest validation loss in A and in C (all per cent), and how many arms ran and did not.
+    """
+    spoken = {name: prose(these) for name, these in by_experiment.items()}
+    finished = [run for these in by_experiment.values() for run in these if run.finished]
+    measured = runs.metrics(finished)
+    harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
+    return {
+        "headline_harsh_best": 100 * float(harsh["value"].max()),
+        "headline_covid_recall_a": spoken["A"]["covid_recall"],
+        "headline_covid_recall_c": spoken["C"]["covid_recall"],
+        "n_arms_run": sum(numbers["n_arms_run"] for numbers in spoken.values()),
+        "n_arms_not_run": sum(numbers["n_arms_not_run"] for numbers in spoken.values()),
+    }

@@ -1,0 +1,128 @@
+"""The whole study on the smallest cohort: every arm, every notebook, the book, a browser."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests import browser
+
+ROOT = Path(__file__).parents[1]
+CXR = Path(sys.executable).with_name("cxr")
+CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
+pytestmark = pytest.mark.slow
+
+
+def cxr(*arguments, folder):
+    """Runs the command as a user would, in the study's folder."""
+    return subprocess.run(
+        [CXR, *arguments], cwd=folder, capture_output=True, text=True, timeout=1800
+    )
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The study's files in a new folder, without any run."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("book", "notebooks", "profiles", "results", "cxrlib"):
+        ignore = shutil.ignore_patterns("experiments", "__pycache__", ".ipynb_checkpoints")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    for name in ("Snakefile", "_config.yml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "tests" / "smoke.yml", folder / "profiles")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(clone):
+    """The same folder after one `cxr study`."""
+    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=clone)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return clone
+
+
+def test_one_command_leaves_every_arm_every_chapter_and_the_book(finished):
+    arms = sorted(str(path.parent.relative_to(finished)) for path in finished.glob("runs/*/*/*/run.json"))
+    assert len(arms) == 11, arms
+    for chapter in CHAPTERS:
+        assert (finished / "book/experiments" / f"{chapter}.ipynb").is_file()
+        assert (finished / "_build/html/experiments" / f"{chapter}.html").is_file()
+    assert (finished / "_build/html/index.html").is_file()
+
+
+def test_executed_chapters_hold_no_error_and_fold_papermills_cell(finished):
+    for chapter in CHAPTERS:
+        notebook = nbformat.read(finished / "book/experiments" / f"{chapter}.ipynb", 4)
+        outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+        assert not [out for out in outputs if out["output_type"] == "error"]
+        injected = [c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])]
+        assert len(injected) == 1
+        assert "hide-input" in injected[0].metadata["tags"]
+
+
+def test_a_second_study_has_nothing_to_do(finished):
+    page = finished / "_build/html/index.html"
+    before = page.stat().st_mtime_ns
+    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert page.stat().st_mtime_ns == before
+
+
+def test_the_book_builds_without_a_single_warning(finished, tmp_path):
+    command = [CXR.with_name("jupyter-book"), "build", "-W", "-n", "--keep-going", "--all", "book"]
+    outcome = subprocess.run(
+        [*command, "--path-output", str(tmp_path)], cwd=finished, capture_output=True, text=True
+    )
+    assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+
+
+def test_every_page_opens_from_disk_without_error_outside_request_or_missing_image(finished):
+    if browser.executable() is None:
+        assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
+        pytest.skip("no Chromium here: apt install chromium")
+    assert browser.problems(finished / "_build/html") == []
+
+
+@pytest.mark.parametrize("chapter", ["02-experiment-a"])
+def test_a_chapter_runs_by_itself_with_papermill_and_other_epochs(clone, tmp_path, chapter):
+    output = tmp_path / "out.ipynb"
+    command = [
+        CXR.with_name("papermill"), f"notebooks/{chapter}.ipynb", output,
+        "-f", "profiles/quick.yml", "-p", "epochs", "1", "-p", "image_size", "121",
+        "-y", "{normal: 12, virus: 6, bacteria: 6, covid: 6, arms: [efficient]}",
+    ]  # fmt: skip
+    outcome = subprocess.run(command, cwd=clone, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr[-3000:]
+    assert "Efficient" in output.read_text()
+
+
+def test_a_typo_in_a_parameter_is_refused_by_name_before_anything_runs(clone, tmp_path):
+    output = tmp_path / "out.ipynb"
+    command = [CXR.with_name("papermill"), "notebooks/02-experiment-a.ipynb", output]
+    outcome = subprocess.run(
+        [*command, "-p", "epohcs", "1"], cwd=clone, capture_output=True, text=True
+    )
+    assert outcome.returncode != 0
+    assert "unknown parameter 'epohcs': did you mean 'epochs'?" in outcome.stderr
+    counts = [cell.get("execution_count") for cell in nbformat.read(output, 4).cells]
+    assert max(count or 0 for count in counts) <= 3
+
+
+def test_a_failing_chapter_names_its_cell_and_keeps_what_was_computed(finished):
+    source = finished / "notebooks/01-data.ipynb"
+    kept = source.read_text()
+    notebook = nbformat.reads(kept, 4)
+    notebook.cells[-1] = nbformat.v4.new_code_cell("raise RuntimeError('no such luck')", id="bad")
+    nbformat.write(notebook, source)
+    runs = {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/*/*/run.json")}
+    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
+    source.write_text(kept)
+    printed = outcome.stdout + outcome.stderr
+    assert outcome.returncode == 2
+    assert f"01-data, cell {len(notebook.cells)}: RuntimeError: no such luck" in printed
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs
+    assert (finished / "runs/01-data.failed.ipynb").is_file()
