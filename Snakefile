@@ -13,7 +13,7 @@ PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 RUNS = study.folder(PROFILE).relative_to(files.root())
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-TRAINS = [f"cxrlib/{m}.py" for m in ("phantom", "cohort", "images", "augment", "experiments", "models")]
+MADE_FROM = ("phantom", "cohort", "images", "augment", "experiments", "models")
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "09-how-this-was-run": "ABC"}
 
@@ -49,7 +49,7 @@ rule arms:
 rule arm:
     input:
         rivals,
-        TRAINS,
+        [f"cxrlib/{module}.py" for module in MADE_FROM],
     output:
         touch(f"{RUNS}/{{experiment}}/{{arm}}/done"),
     params:

@@ -26,7 +26,7 @@ class Ranges(NamedTuple):
 
 
 class Transform(NamedTuple):
-    """One transform: an output-to-input matrix (3, 3) in x, y about the centre; a brightness factor."""
+    """One transform: matrix (3, 3) from output to input, x and y about the centre; brightness."""
 
     matrix: np.ndarray
     brightness: float
@@ -37,7 +37,7 @@ def draw(ranges, rng):
 
     Args:
         ranges: A `Ranges`.
-        rng: numpy Generator. Every draw takes the same count of numbers from it, whatever the ranges.
+        rng: numpy Generator; each draw takes as many numbers from it, whatever the ranges.
 
     Returns:
         A `Transform` whose shifts are shares of the edge, so that one fits every image size.

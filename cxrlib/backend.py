@@ -16,7 +16,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 def _muted():
     """Sends what C++ code prints to stderr nowhere: TensorFlow prints six lines as it loads."""
     kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield

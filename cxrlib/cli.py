@@ -81,6 +81,23 @@ def notebook(
 
 
 @app.command()
+def keep(profile: ProfileFile = QUICK):
+    """Copy a study's numbers, no networks and no pictures, to results/ to be committed."""
+    from cxrlib import profiles, runs
+    from cxrlib import study as studies
+    from cxrlib.cohort import leakage
+
+    settings = profiles.read(_from_root(profile))
+    kept = files.root() / "results" / settings.name
+    files.write_csv(leakage(studies.cohort(settings)), kept / "leakage.csv")
+    found = [
+        run for run in runs.load_all(studies.folder(settings)) if run.info["state"] != runs.RUNNING
+    ]
+    for path in runs.keep(found, kept):
+        print(path.relative_to(files.root()))
+
+
+@app.command()
 def pair():
     """Make each notebook's .ipynb anew from its text, NN-name.md."""
     from cxrlib import notebooks
@@ -102,7 +119,9 @@ def main():
         print(f"cxr: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        print(f"cxr: {error}: nothing half-written was left; mend it and run again", file=sys.stderr)
+        print(
+            f"cxr: {error}: nothing half-written was left; mend it and run again", file=sys.stderr
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         print("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)

@@ -100,7 +100,9 @@ def sample(cohort, counts):
     for group, n in counts.items():
         rows = cohort[cohort["group"] == group]
         if n > len(rows):
-            raise InputError(f"{n} {group} radiographs asked for, {len(rows)} there: lower `{group}`")
+            raise InputError(
+                f"{n} {group} radiographs asked for, {len(rows)} there: lower `{group}`"
+            )
         parts.append(rows if n == len(rows) else rows.sample(n, random_state=42))
     return pd.concat(parts).reset_index(drop=True)
 
@@ -123,7 +125,9 @@ def split_by_image(cohort):
     parts = []
     for group, rows in cohort.groupby("group", sort=False):
         if len(rows) < 3:
-            raise InputError(f"{len(rows)} {group} radiographs cannot be split in three: raise `{group}`")
+            raise InputError(
+                f"{len(rows)} {group} radiographs cannot be split in three: raise `{group}`"
+            )
         rest, test = train_test_split(rows, test_size=0.2, random_state=718)
         train, validation = train_test_split(rest, test_size=0.2, random_state=718)
         parts += [part.assign(split=name) for name, part in zip(SPLITS, (train, validation, test))]
@@ -166,7 +170,9 @@ def _coronahack_metadata(root):
             return pd.read_csv(file)
     nearest = max(tables, key=lambda file: len(needed & tables[file]), default=None)
     if nearest is None:
-        raise InputError(f"no metadata file below {root}: Chest_xray_Corona_Metadata.csv is missing")
+        raise InputError(
+            f"no metadata file below {root}: Chest_xray_Corona_Metadata.csv is missing"
+        )
     missing = ", ".join(sorted(needed - tables[nearest]))
     raise InputError(f"{nearest} lacks the column {missing}: take CoronaHack's own metadata file")
 
@@ -197,8 +203,8 @@ def _image_paths(root, names):
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(
-            f"{len(missing)} images of the metadata are not below {root} ({missing[0]} is the first):"
-            " unpack the whole dataset there"
+            f"{len(missing)} images of the metadata are not below {root}"
+            f" ({missing[0]} is the first): unpack the whole dataset there"
         )
     return names.map(found)
 

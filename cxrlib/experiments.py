@@ -51,7 +51,11 @@ class Copies:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast an arm learns: Adam with AMSGrad, binary cross-entropy."""
+    """How long and how fast an arm learns: Adam with AMSGrad, binary cross-entropy.
+
+    norm_images: training images that batch normalisation's averages are taken from anew before each
+    validation; 0 leaves the running averages, as the paper does.
+    """
 
     batch_size: int
     epochs: int
@@ -63,6 +67,7 @@ class Schedule:
     reduce_min_delta: float = 1e-4
     reduce_cooldown: int = 2
     min_learning_rate: float = 1e-8
+    norm_images: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,11 @@ _COPIES = Copies(
     train=15,
     test=12,
     train_ranges=Ranges(
-        rotation=5.0, height_shift=0.05, horizontal_flip=True, zoom=(0.9, 1.1), brightness=(0.9, 1.1)
+        rotation=5.0,
+        height_shift=0.05,
+        horizontal_flip=True,
+        zoom=(0.9, 1.1),
+        brightness=(0.9, 1.1),
     ),
     test_ranges=Ranges(
         rotation=2.5,
@@ -198,5 +207,5 @@ def choose_weights(losses):
 
 
 def copy_generator(file, copy):
-    """Gives the random generator of one augmented copy: the same whenever and wherever it is made."""
+    """Gives the random generator of one augmented copy: the same wherever it is made."""
     return np.random.default_rng([copy, *file.encode()])

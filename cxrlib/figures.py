@@ -124,8 +124,9 @@ def gallery(these, radiographs, pixels, rows=("normal", "bacteria", "covid")):
     positions = np.flatnonzero(radiographs["split"] == "test")
     test = radiographs.iloc[positions].reset_index(drop=True)
     columns = len(finished) + 1
+    edge = min(WIDTH / columns, 2.2)
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(WIDTH, WIDTH / columns * len(rows) * 1.12), squeeze=False
+        len(rows), columns, figsize=(edge * columns, edge * len(rows) * 1.12), squeeze=False
     )
     for line, group in zip(axes, rows):
         place = int(test.index[test["group"] == group][0])
@@ -173,17 +174,13 @@ def comparison(these, target="all", metric="accuracy"):
             axis.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.5)
             face = colour if filled else "white"
             axis.plot(100 * row.value, y, "o", color=colour, markerfacecolor=face, markersize=6)
-    axis.set_yticks(
-        range(len(order)), [f"{key[0]}  {tables.arm_label(*key[1:])}" for key in order]
-    )
+    axis.set_yticks(range(len(order)), [f"{key[0]}  {tables.arm_label(*key[1:])}" for key in order])
     axis.invert_yaxis()
     axis.set_xlim(max(-2, axis.get_xlim()[0]), min(102, axis.get_xlim()[1]))
     name = tables.LABELS[metric] + ("" if target == "all" else f" for {target}")
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
-    figure.legend(
-        marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False
-    )
+    figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
     return _closed(figure)
 
 
@@ -195,9 +192,9 @@ def _stacked(axis, counts):
     left = np.zeros(len(counts))
     for split, colour in SPLIT_COLOURS.items():
         bars = axis.barh(counts.index, counts[split], left=left, color=colour, label=split)
-        axis.bar_label(
-            bars, [f"{n}" if n else "" for n in counts[split]], label_type="center", fontsize=8
-        )
+        labels = [f"{n}" if n else "" for n in counts[split]]
+        ink = "white" if split == "train" else "black"
+        axis.bar_label(bars, labels, label_type="center", fontsize=8, color=ink)
         left += counts[split].to_numpy()
     axis.invert_yaxis()
     axis.set_xlabel("Radiographs")

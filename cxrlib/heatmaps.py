@@ -116,7 +116,9 @@ def _checked(images, model):
     images = np.asarray(images)
     expected = model.input_shape[1:]
     if images.ndim != 4 or images.shape[1:] != expected or len(images) == 0:
-        raise InputError(f"images are {images.shape}: expected (n, {', '.join(map(str, expected))})")
+        raise InputError(
+            f"images are {images.shape}: expected (n, {', '.join(map(str, expected))})"
+        )
     if images.dtype == np.uint8:
         return images.astype(np.float32) / 255
     if not (images.min() >= 0 and images.max() <= 1):

@@ -22,7 +22,7 @@ CLAHE_TILES = (8, 8)
 
 
 def load(path, size):
-    """Decodes an image file and resizes it to a square, as the paper does without keeping the aspect.
+    """Decodes an image file and resizes it to a square, without keeping the aspect as the paper.
 
     Args:
         path: A JPEG, PNG or other file that OpenCV reads; 16-bit is reduced to 8, alpha dropped.
@@ -38,7 +38,9 @@ def load(path, size):
     content = np.frombuffer(Path(path).read_bytes(), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if image is None:
-        raise InputError(f"{path} is not an image that can be read: replace the file or drop its row")
+        raise InputError(
+            f"{path} is not an image that can be read: replace the file or drop its row"
+        )
     return resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)
 
 
@@ -117,7 +119,15 @@ def cache(path, n, size, render, progress=iter):
         with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
             shape = (n, size, size, 3)
             pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            _reserve(temporary)
             for i, image in progress(enumerate(pool.map(render, range(n)))):
                 pixels[i] = image
             pixels.flush()
     return np.load(path, mmap_mode="r")
+
+
+def _reserve(path):
+    """Takes a file's space on the disk now: a full disk under a memory map kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -32,7 +32,7 @@ def evaluate(y_true, y_score, *, threshold=0.5, interval="wilson", groups=None, 
             proportions of independent images and get the bootstrap's interval. "bootstrap" is the
             percentile interval over 1,000 resamples for everything.
         groups: n labels of what is independent (patients, say); None: every image is. The
-            bootstrap then resamples groups, and Wilson and Clopper-Pearson count groups, not images.
+            bootstrap resamples groups, and Wilson and Clopper-Pearson count groups, not images.
         level: Coverage of the intervals.
 
     Returns:
@@ -63,7 +63,7 @@ def evaluate(y_true, y_score, *, threshold=0.5, interval="wilson", groups=None, 
             n = len(np.unique(groups[counted]))
             low, high = lows[i], highs[i]
             if interval != "bootstrap" and metric in ("accuracy", "precision", "recall"):
-                low, high = _proportion(value, n, interval, level)
+                low, high = proportion(value, n, interval, level)
         rows.append((target, metric, value, low, high, n))
     return pd.DataFrame(rows, columns=["target", "metric", "value", "low", "high", "n"])
 
@@ -170,10 +170,17 @@ def _wald(value, n, level):
     return value - half, value + half
 
 
-def _proportion(value, n, interval, level):
+def proportion(value, n, interval="wilson", level=0.95):
     """Wilson's (1927) or Clopper and Pearson's (1934) interval of a proportion of n units.
 
-    With groups, value · n need not be whole; both formulas take it as it is.
+    Args:
+        value: The proportion, in [0, 1]; with groups, value · n need not be whole.
+        n: Independent units behind it.
+        interval: "wilson" or "clopper-pearson".
+        level: Coverage.
+
+    Returns:
+        Lower and upper end, both NaN where nothing was counted.
     """
     if n == 0 or np.isnan(value):
         return np.nan, np.nan

@@ -139,4 +139,3 @@ def _conv_bn_relu(x, filters, kernel, stride, name):
     )(x)
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)
-

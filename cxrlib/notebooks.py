@@ -36,7 +36,7 @@ def begin(namespace):
 
 
 def pair(text):
-    """Converts a notebook's text (MyST Markdown) to the notebook that papermill and JupyterLab open.
+    """Converts a notebook's text (MyST Markdown) to the .ipynb that papermill and JupyterLab open.
 
     The same text always gives the same bytes: cells are numbered, outputs absent.
 

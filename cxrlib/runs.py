@@ -8,6 +8,7 @@ model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.errors import InputError
-from cxrlib.files import read_json
+from cxrlib.files import read_json, replacing
 
+KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 
 
@@ -101,6 +103,29 @@ def load_all(folder):
     if not found:
         raise InputError(f"no runs below {folder}")
     return found
+
+
+def keep(runs, folder):
+    """Copies what a run's numbers are, without its network and pictures, to be committed.
+
+    Args:
+        runs: Finished or not-run runs.
+        folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
+            metrics.csv go.
+
+    Returns:
+        Paths of the folders written.
+    """
+    written = []
+    for run in runs:
+        target = Path(folder) / run.experiment / run.arm
+        target.mkdir(parents=True, exist_ok=True)
+        for name in KEPT:
+            if (run.folder / name).exists():
+                with replacing(target / name) as temporary:
+                    shutil.copyfile(run.folder / name, temporary)
+        written.append(target)
+    return written
 
 
 def metrics(runs):

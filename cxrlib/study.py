@@ -11,7 +11,6 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-import pandas as pd
 from tqdm import tqdm
 
 from cxrlib import augment, experiments, files, images, phantom, runs
@@ -190,7 +189,7 @@ def fingerprint(profile, experiment):
 
 
 def _initial_weights(profile, experiment, arm):
-    """Resolves "best" by the validation loss of Experiment A's arms, which are trained if missing."""
+    """Resolves "best" by validation loss in Experiment A, whose arms are trained if missing."""
     if arm.weights != experiments.BEST:
         return arm.weights
     first = profile.experiment("A")
@@ -203,7 +202,11 @@ def _initial_weights(profile, experiment, arm):
 def _train(profile, experiment, where, facts, schedule, weights, lines):
     from cxrlib import backend, heatmaps, models, training  # seconds: Keras comes with them
 
-    info = {**facts, "state": runs.RUNNING, "precision": backend.choose_precision(profile.precision)}
+    info = {
+        **facts,
+        "state": runs.RUNNING,
+        "precision": backend.choose_precision(profile.precision),
+    }
     where.mkdir(parents=True, exist_ok=True)
     files.write_json(info, where / "run.json")
     backend.set_threads(profile.threads)

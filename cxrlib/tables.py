@@ -89,13 +89,13 @@ def overall(these, name):
     rows = []
     for run in these:
         label = arm_label(run.architecture, run.info["weights"])
-        rows.append([label, "this study", *_overall_cells(run)])
+        rows.append([label, *_overall_cells(run)])
         printed, whose = _printed(published, run)
-        rows.append([label, f"paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
-    columns = ["Arm", "Source", *(LABELS[metric] for metric in metrics.OVERALL)]
+        rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
+    columns = ["Arm", *(LABELS[metric] for metric in metrics.OVERALL)]
     caption = (
         f"Experiment {these[0].experiment}, the whole answer: per cent (95 % interval);"
-        " the Hamming loss is a share."
+        " the Hamming loss is a share. Under each arm what the paper printed."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -115,17 +115,24 @@ def per_target(these, name):
     for run in these:
         if not run.finished:
             continue
-        label, (printed, _) = arm_label(run.architecture, run.info["weights"]), _printed(published, run)
+        label, (printed, _) = (
+            arm_label(run.architecture, run.info["weights"]),
+            _printed(published, run),
+        )
         measured = run.metrics
         for target in TARGETS:
             recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
             ours = _cells(measured, target, metrics.PER_TARGET)
-            theirs = _cells(printed, target, metrics.PER_TARGET)
+            theirs = _cells(printed, target, metrics.PER_TARGET, bounds=False)
             pairs = [cell for pair in zip(ours, theirs) for cell in pair]
-            rows.append([label, target, int(recall["n"].iloc[0]), *pairs])
-    pairs = [(LABELS[m], f"paper's {LABELS[m] if m == 'f1' else m}") for m in metrics.PER_TARGET]
-    columns = ["Arm", "Target", "Patients", *(column for pair in pairs for column in pair)]
-    caption = f"Experiment {these[0].experiment}, target by target: per cent (95 % interval)."
+            rows.append([label, f"{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
+    columns = ["Arm", "Target (patients)"]
+    for metric in metrics.PER_TARGET:
+        columns += [LABELS[metric], "paper"]
+    caption = (
+        f"Experiment {these[0].experiment}, target by target: per cent (95 % interval), each beside"
+        " the value that the paper printed."
+    )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
@@ -165,7 +172,11 @@ def setup(experiment, profile, name):
         return f"{of.train} train and validation, {of.test} test" if of else "none"
 
     rows = [
-        ("Images", experiment.treatment.replace("+", " + "), published.treatment.replace("+", " + ")),
+        (
+            "Images",
+            experiment.treatment.replace("+", " + "),
+            published.treatment.replace("+", " + "),
+        ),
         ("Edge in pixels", profile.image_size, 768),
         ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
         ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
@@ -174,6 +185,7 @@ def setup(experiment, profile, name):
         ("Epochs at most, Efficient", small.epochs, paper_schedule.epochs),
         ("Passes an epoch", small.passes_per_epoch, paper_schedule.passes_per_epoch),
         ("Learning rate", f"{small.learning_rate:g}", f"{paper_schedule.learning_rate:g}"),
+        ("Batch normalisation averages over", *map(_norms, (small, paper_schedule))),
         ("Halve it after epochs without progress", small.reduce_after, paper_schedule.reduce_after),
         ("Stop after epochs without progress", small.stop_after, paper_schedule.stop_after),
     ]
@@ -203,11 +215,15 @@ def _overall_cells(run):
     return [run.info["state"] if run.info["state"] != runs.NOT_RUN else "not run"] + ["–"] * 4
 
 
-def _cells(measured, target, names):
+def _cells(measured, target, names, bounds=True):
     rows = measured[measured["target"] == target].set_index("metric")
     if rows.empty:
         return ["–"] * len(names)
-    return [interval(*rows.loc[name, ["value", "low", "high"]], metric=name) for name in names]
+    cells = []
+    for name in names:
+        value, low, high = rows.loc[name, ["value", "low", "high"]]
+        cells.append(interval(value, *((low, high) if bounds else (np.nan, np.nan)), metric=name))
+    return cells
 
 
 def _printed(published, run):
@@ -228,6 +244,10 @@ def _online(ranges):
         f"rotation {ranges.rotation:g}°, shifts {ranges.height_shift:g} and {ranges.width_shift:g},"
         f" shear {ranges.shear:g}°, flip"
     )
+
+
+def _norms(schedule):
+    return f"{schedule.norm_images} images" if schedule.norm_images else "the last steps"
 
 
 def _minutes(seconds):
@@ -251,7 +271,10 @@ def versions(these, name):
         if run.finished
     ]
     frame = pd.DataFrame(made).drop_duplicates().T.reset_index()
-    frame.columns = ["", *(["Value"] if frame.shape[1] == 2 else map(str, range(1, frame.shape[1])))]
+    frame.columns = [
+        "",
+        *(["Value"] if frame.shape[1] == 2 else map(str, range(1, frame.shape[1]))),
+    ]
     return Table(frame, "Versions and machine.", name)
 
 
@@ -317,17 +340,24 @@ def headline(by_experiment):
         by_experiment: Experiment name -> its runs.
 
     Returns:
-        Dict of floats: the best harsh accuracy of all arms, the COVID recall of the arm with the
-        lowest validation loss in A and in C (all per cent), and how many arms ran and did not.
+        Dict: the best harsh accuracy of all arms, the COVID recall of the arm with the lowest
+        validation loss in A and in C (per cent, with intervals), how many arms ran and did not,
+        and what the cohort is made of.
     """
     spoken = {name: prose(these) for name, these in by_experiment.items()}
     finished = [run for these in by_experiment.values() for run in these if run.finished]
     measured = runs.metrics(finished)
     harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
-    return {
-        "headline_harsh_best": 100 * float(harsh["value"].max()),
-        "headline_covid_recall_a": spoken["A"]["covid_recall"],
-        "headline_covid_recall_c": spoken["C"]["covid_recall"],
+    best = harsh.loc[harsh["value"].idxmax()]
+    numbers = {
+        "headline_harsh_best": 100 * float(best["value"]),
+        "headline_harsh_low": 100 * float(best["low"]),
+        "headline_harsh_high": 100 * float(best["high"]),
         "n_arms_run": sum(numbers["n_arms_run"] for numbers in spoken.values()),
         "n_arms_not_run": sum(numbers["n_arms_not_run"] for numbers in spoken.values()),
+        "cohort": Words({"phantom": "phantoms"}.get(finished[0].info["cohort"], "radiographs")),
     }
+    for name in ("A", "C"):
+        for key in ("covid_recall", "covid_low", "covid_high"):
+            numbers[f"headline_{key}_{name.lower()}"] = spoken[name][key]
+    return numbers

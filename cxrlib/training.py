@@ -62,7 +62,9 @@ def train(
         models.WeightsUnavailable: ImageNet weights could not be had; nothing was written.
     """
     history = _read_history(folder)
-    model = _load_or_build(folder, history, architecture, weights, schedule, pixels, seed, precision)
+    model = _load_or_build(
+        folder, history, architecture, weights, schedule, pixels, seed, precision
+    )
     if not _done(history, schedule):
         recorder = _Recorder(folder, history, schedule)
         model.fit(
@@ -71,7 +73,12 @@ def train(
             epochs=schedule.epochs,
             initial_epoch=len(history),
             shuffle=False,  # Batches draws the order itself, so that it can be continued
-            callbacks=[*recorder.followers, recorder, _Progress(label, schedule.epochs, lines)],
+            callbacks=[
+                *recorder.followers,
+                recorder,
+                _Norms(_batches(pixels, radiographs, "train", schedule, seed, online), schedule),
+                _Progress(label, schedule.epochs, lines),
+            ],
             verbose=0,
         )
         history = recorder.history
@@ -138,7 +145,7 @@ def _load_or_build(folder, history, architecture, weights, schedule, pixels, see
         keras.optimizers.Adam(schedule.learning_rate, beta_1=0.9, beta_2=0.999, amsgrad=True),
         loss="binary_crossentropy",
         metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), harsh_accuracy],
-        # XLA makes the first step of DenseNet-121 a minute longer on a processor and no step faster.
+        # On a processor XLA makes DenseNet-121 start a minute later and no step faster.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     # Its variables made now, the first step is traced once instead of twice (DenseNet-121: 13 s).
@@ -171,7 +178,7 @@ def _done(history, schedule):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Writes checkpoint and history after every epoch, and brings callbacks back to where they were.
+    """Writes checkpoint and history after every epoch; brings callbacks back to where they were.
 
     Early stopping and the learning rate follow from the validation losses alone, so after a cut
     the history is played to them again instead of storing their state.
@@ -219,6 +226,35 @@ class _Recorder(keras.callbacks.Callback):
         for checkpoint in self.folder.glob("checkpoint-*.keras"):
             if checkpoint not in kept:
                 checkpoint.unlink()
+
+
+class _Norms(keras.callbacks.Callback):
+    """Takes batch normalisation's averages anew before each validation (Wu and Johnson 2021).
+
+    In a short training the weights run ahead of the running averages, and a network that answers
+    well on batches fails one image at a time.
+    """
+
+    BATCH = 64
+
+    def __init__(self, batches, schedule):
+        super().__init__()
+        self.batches, self.count = batches, -(-schedule.norm_images // self.BATCH)
+        self.batches.batch_size = self.BATCH
+
+    def on_test_begin(self, logs=None):
+        norms = [
+            layer
+            for layer in self.model.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        kept = [layer.momentum for layer in norms]
+        for number in range(min(self.count, len(self.batches))):
+            for layer in norms:
+                layer.momentum = number / (number + 1)  # so that all batches count the same
+            self.model(self.batches[number][0], training=True)
+        for layer, momentum in zip(norms, kept):
+            layer.momentum = momentum
 
 
 class _Progress(keras.callbacks.Callback):

@@ -46,7 +46,9 @@ def finished(clone):
 
 
 def test_one_command_leaves_every_arm_every_chapter_and_the_book(finished):
-    arms = sorted(str(path.parent.relative_to(finished)) for path in finished.glob("runs/*/*/*/run.json"))
+    arms = sorted(
+        str(path.parent.relative_to(finished)) for path in finished.glob("runs/*/*/*/run.json")
+    )
     assert len(arms) == 11, arms
     for chapter in CHAPTERS:
         assert (finished / "book/experiments" / f"{chapter}.ipynb").is_file()
@@ -59,7 +61,9 @@ def test_executed_chapters_hold_no_error_and_fold_papermills_cell(finished):
         notebook = nbformat.read(finished / "book/experiments" / f"{chapter}.ipynb", 4)
         outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
         assert not [out for out in outputs if out["output_type"] == "error"]
-        injected = [c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])]
+        injected = [
+            c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])
+        ]
         assert len(injected) == 1
         assert "hide-input" in injected[0].metadata["tags"]
 
