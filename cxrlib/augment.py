@@ -1,6 +1,7 @@
 """One random transform, drawn from ranges: used offline to copy images (B) and online (C).
 
-The geometry and the words follow Keras' ImageDataGenerator, which the paper used, in one warp.
+The geometry and the words follow Keras' ImageDataGenerator, which the paper used, in one warp. One
+thing does not: today's Keras moves images sideways for a height shift, here they move up or down.
 """
 
 from typing import NamedTuple
@@ -49,11 +50,10 @@ def draw(ranges, rng):
     zoom_y, zoom_x = rng.uniform(*ranges.zoom, size=2)
     flip = -1.0 if rng.random() < 0.5 and ranges.horizontal_flip else 1.0
     brightness = rng.uniform(*ranges.brightness)
-    # ImageDataGenerator's matrices act on (row, column); these are the same on (x, y).
     cos, sin = np.cos(theta), np.sin(theta)
-    rotate = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    rotate = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
     shift = np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-    slant = np.array([[np.cos(shear), 0, 0], [-np.sin(shear), 1, 0], [0, 0, 1]])
+    slant = np.array([[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]])
     scale = np.diag([zoom_x, zoom_y, 1])
     # The flip comes last on the image, so first on the way from output to input.
     return Transform(rotate @ shift @ slant @ scale @ np.diag([flip, 1, 1]), brightness)

@@ -64,7 +64,7 @@ def train(
     found = experiments.find_arm(chosen, arm)
     if weights is not None and not weights.is_file():
         raise InputError(f"no weights file {weights}")
-    run = studies.train(settings, chosen, found, weights=weights, lines=lines)
+    run = studies.train(settings, chosen, found, weights=weights, lines=lines, retry=True)
     print(f"{chosen.name} {run.arm}: {run.info.get('reason', run.info['state'])}  {run.folder}")
 
 

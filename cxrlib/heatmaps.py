@@ -1,5 +1,6 @@
 """Heatmaps: where in a radiograph a network finds a target (Grad-CAM and saliency)."""
 
+import functools
 import warnings
 
 import cv2
@@ -40,10 +41,7 @@ def grad_cam(model, images, target):
     """
     column = targets.index(target)
     images = _checked(images, model)
-    pooling = next(
-        layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
-    )
-    features = keras.Model(model.input, pooling.input)
+    features = _features(model)
     weights = np.asarray(model.layers[-1].kernel, np.float32)[:, column]
     edge = images.shape[1:3][::-1]
     maps = []
@@ -106,6 +104,15 @@ def write(path, model, pixels, radiographs):
             kept[part] = [_shrunk(one, edge) for one in maps]
     with replacing(path) as temporary:
         np.save(temporary, kept)
+
+
+@functools.lru_cache(maxsize=1)
+def _features(model):
+    """Gives the network up to its final feature map; kept, so that it is traced once a model."""
+    pooling = next(
+        layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    )
+    return keras.Model(model.input, pooling.input)
 
 
 def _shrunk(heatmap, edge):

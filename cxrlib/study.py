@@ -115,7 +115,7 @@ def pixels(profile, experiment):
         return images.cache(path, len(table), profile.image_size, render, bar)
 
 
-def train(profile, experiment, arm, *, weights=None, lines=False):
+def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
     """Trains one arm, or continues it, or finds it finished.
 
     Args:
@@ -124,6 +124,7 @@ def train(profile, experiment, arm, *, weights=None, lines=False):
         arm: One of its arms.
         weights: A file of ImageNet weights, instead of downloading them.
         lines: Report progress in lines instead of a bar.
+        retry: Ask again for ImageNet weights that could not be had before.
 
     Returns:
         The `runs.Run`. An arm whose ImageNet weights cannot be had ends as "not run", with the
@@ -151,7 +152,8 @@ def train(profile, experiment, arm, *, weights=None, lines=False):
         if (where / "run.json").exists():
             run = runs.load(where)
             unchanged = all(run.info.get(key) == value for key, value in facts.items())
-            if run.finished and unchanged:
+            settled = run.finished or (run.info["state"] == runs.NOT_RUN and not retry)
+            if settled and unchanged:
                 return run
             if not unchanged:
                 shutil.rmtree(where)  # made from other inputs: nothing of it can be continued

@@ -61,7 +61,7 @@ def arm_label(architecture, weights):
     """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
     if architecture == "efficient":
         return LABELS[architecture]
-    return f"{LABELS[architecture]} ({LABELS.get(weights, weights)})"
+    return f"{LABELS[architecture]} ({LABELS[weights]})"
 
 
 def interval(value, low, high, metric="accuracy"):
@@ -108,7 +108,7 @@ def per_target(these, name):
         name: The table's label.
 
     Returns:
-        A `Table` with one row an arm and target.
+        A `Table` with a row an arm and, below it, a row a target.
     """
     published = paper.published()
     rows = []
@@ -119,14 +119,15 @@ def per_target(these, name):
             arm_label(run.architecture, run.info["weights"]),
             _printed(published, run),
         )
+        rows.append([label, *[""] * 6])
         measured = run.metrics
         for target in TARGETS:
             recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
             ours = _cells(measured, target, metrics.PER_TARGET)
             theirs = _cells(printed, target, metrics.PER_TARGET, bounds=False)
             pairs = [cell for pair in zip(ours, theirs) for cell in pair]
-            rows.append([label, f"{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
-    columns = ["Arm", "Target (patients)"]
+            rows.append([f"–\u00a0{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
+    columns = ["Arm, target (patients)"]
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
     caption = (
@@ -145,18 +146,16 @@ def arms(these, name):
     """
     rows = []
     for run in these:
-        info = run.info
-        finished = run.finished
+        info, finished = run.info, run.finished
+        state = f"{info['state']}: {info['reason']}" if "reason" in info else info["state"]
         rows.append(
             {
-                "Experiment": run.experiment,
-                "Arm": arm_label(run.architecture, info["weights"]),
-                "State": info["state"],
-                "Epochs": f"{info['epochs']} of {info['schedule']['epochs']}" if finished else "–",
-                "Best epoch": str(info["best_epoch"]) if finished else "–",
+                "Arm": f"{run.experiment}\u2002{arm_label(run.architecture, info['weights'])}",
+                "State": state,
+                "Epochs": f"{info['epochs']}/{info['schedule']['epochs']}" if finished else "–",
+                "Best": str(info["best_epoch"]) if finished else "–",
                 "Images an epoch": f"{info['images_per_epoch']:,}" if finished else "–",
                 "Training": _minutes(info["training_seconds"]) if finished else "–",
-                "Why not": info.get("reason", "–"),
             }
         )
     return Table(pd.DataFrame(rows), "The arms and what became of them.", name)
@@ -185,9 +184,13 @@ def setup(experiment, profile, name):
         ("Epochs at most, Efficient", small.epochs, paper_schedule.epochs),
         ("Passes an epoch", small.passes_per_epoch, paper_schedule.passes_per_epoch),
         ("Learning rate", f"{small.learning_rate:g}", f"{paper_schedule.learning_rate:g}"),
-        ("Batch normalisation averages over", *map(_norms, (small, paper_schedule))),
-        ("Halve it after epochs without progress", small.reduce_after, paper_schedule.reduce_after),
+        (
+            "Halve the learning rate after epochs without progress",
+            small.reduce_after,
+            paper_schedule.reduce_after,
+        ),
         ("Stop after epochs without progress", small.stop_after, paper_schedule.stop_after),
+        ("Batch normalisation averages over", *map(_norms, (small, paper_schedule))),
     ]
     frame = pd.DataFrame(rows, columns=["", "this study", "paper"]).astype(str)
     return Table(frame, f"Experiment {experiment.name} as run here and as published.", name)
@@ -251,7 +254,7 @@ def _norms(schedule):
 
 
 def _minutes(seconds):
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
 
 
 def profile(settings, name):

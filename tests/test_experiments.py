@@ -1,0 +1,74 @@
+"""Experiments A, B and C hold the paper's numbers; B and C follow A's validation data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import experiments
+from cxrlib.errors import InputError
+
+
+def test_a_trains_both_initialisations_of_the_deep_networks():
+    assert [arm.name for arm in experiments.A.arms] == [
+        "densenet121-none", "densenet121-imagenet", "resnet50-none", "resnet50-imagenet",
+        "efficient",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("experiment", [experiments.B, experiments.C])
+def test_b_and_c_take_the_better_initialisation_of_each(experiment):
+    names = [arm.name for arm in experiment.arms]
+    assert names == ["densenet121-best", "resnet50-best", "efficient"]
+
+
+def test_the_schedules_are_the_papers():
+    a, b, c = (experiments.EXPERIMENTS[name].schedule for name in "ABC")
+    assert a == b
+    assert (a.batch_size, a.epochs, a.passes_per_epoch) == (3, 30, 1)
+    assert (a.reduce_after, a.stop_after) == (3, 12)
+    assert (c.batch_size, c.epochs, c.passes_per_epoch) == (5, 50, 2)
+    assert (c.reduce_after, c.stop_after) == (5, 15)
+    for schedule in (a, c):
+        assert (schedule.learning_rate, schedule.reduce_factor) == (1e-4, 0.5)
+        assert (schedule.min_learning_rate, schedule.reduce_min_delta) == (1e-8, 1e-4)
+        assert schedule.reduce_cooldown == 2
+
+
+def test_copies_take_the_place_of_covid_images_only():
+    splits = ["train"] * 36 + ["validation"] * 10 + ["test"] * 12
+    covid = pd.DataFrame({"file": [f"{i}.png" for i in range(58)], "split": splits})
+    normal = pd.DataFrame({"file": ["n.png"], "split": ["train"]})
+    cohort = pd.concat([normal.assign(group="normal"), covid.assign(group="covid")])
+    listed = experiments.radiographs(experiments.B, cohort.reset_index(drop=True))
+    copies = listed[listed["group"] == "covid"]
+    assert copies["split"].value_counts().to_dict() == {
+        "train": 540,
+        "validation": 150,
+        "test": 144,
+    }
+    assert sorted(copies.loc[copies["file"] == "57.png", "copy"]) == list(range(1, 13))
+    assert listed.loc[listed["group"] == "normal", "copy"].tolist() == [0]
+    assert (experiments.radiographs(experiments.A, cohort)["copy"] == 0).all()
+
+
+def test_a_copy_draws_the_same_numbers_whenever_it_is_made():
+    def numbers(file, copy):
+        return experiments.copy_generator(file, copy).random(3).tolist()
+
+    assert numbers("a.png", 1) == numbers("a.png", 1)
+    assert len({tuple(numbers(f, c)) for f in ("a.png", "b.png") for c in range(1, 16)}) == 30
+
+
+def test_the_initialisation_with_the_lower_validation_loss_is_taken():
+    assert experiments.choose_weights({"none": 0.4, "imagenet": 0.3}) == "imagenet"
+    assert experiments.choose_weights({"none": 0.2, "imagenet": 0.3}) == "none"
+    assert experiments.choose_weights({"none": np.float64(0.4)}) == "none"
+    with pytest.raises(InputError, match="no arm of this architecture ran"):
+        experiments.choose_weights({})
+
+
+def test_unknown_names_are_refused_with_the_choices():
+    with pytest.raises(InputError, match="unknown experiment 'D': expected one of A, B, C"):
+        experiments.find("D")
+    with pytest.raises(InputError, match="experiment B has no arm 'vgg': .*resnet50-best"):
+        experiments.find_arm(experiments.B, "vgg")

@@ -1,0 +1,106 @@
+"""Any image file becomes a square of RGB bytes, or one clear error; pixels are kept once."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrlib import images, phantom
+from cxrlib.errors import InputError
+
+RADIOGRAPH = phantom.simulate(3, 128, mark="R").image
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("grey.png", RADIOGRAPH[..., 0]),
+        ("colour.jpg", RADIOGRAPH),
+        ("alpha.png", np.dstack([RADIOGRAPH, np.full((128, 128), 255, np.uint8)])),
+        ("sixteen.png", RADIOGRAPH[..., 0].astype(np.uint16) * 257),
+        ("tall.png", np.repeat(RADIOGRAPH, 2, axis=0)),
+    ],
+)
+def test_every_kind_of_file_gives_the_same_square_of_bytes(tmp_path, name, pixels):
+    path = tmp_path / name
+    cv2.imwrite(str(path), pixels)
+    image = images.load(path, 64)
+    assert image.shape == (64, 64, 3)
+    assert image.dtype == np.uint8
+    assert np.abs(image.astype(int) - images.resize(RADIOGRAPH, 64)).mean() < 4
+
+
+def test_colours_come_as_red_green_blue(tmp_path):
+    cv2.imwrite(str(tmp_path / "red.png"), np.full((9, 9, 3), (0, 0, 255), np.uint8))
+    assert images.load(tmp_path / "red.png", 9)[0, 0].tolist() == [255, 0, 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(junk=st.binary(max_size=400), keep=st.integers(0, 600), whole=st.booleans())
+def test_a_damaged_file_is_one_error_that_names_it(tmp_path_factory, junk, keep, whole):
+    path = tmp_path_factory.mktemp("junk") / "x-ray.jpg"
+    jpeg = cv2.imencode(".jpg", RADIOGRAPH)[1].tobytes()
+    path.write_bytes(junk if whole else jpeg[:keep] + junk)
+    try:
+        assert images.load(path, 32).shape == (32, 32, 3)
+    except ValueError as error:
+        assert "x-ray.jpg" in str(error)
+        assert "\n" not in str(error)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(OSError, match=r"gone\.png"):
+        images.load(tmp_path / "gone.png", 32)
+
+
+def test_cropping_takes_the_papers_share_from_each_side():
+    ramp = np.arange(768, dtype=np.float32)
+    across = np.repeat(np.tile(ramp / 3, (768, 1))[..., None], 3, axis=2).astype(np.uint8)
+    cropped = images.crop_borders(across)
+    assert cropped.shape == across.shape
+    assert abs(int(cropped[400, 0, 0]) - 40 / 3) < 2
+    assert abs(int(cropped[400, -1, 0]) - (768 - 30) / 3) < 2
+    assert abs(int(images.crop_borders(across.transpose(1, 0, 2))[0, 400, 0]) - 40 / 3) < 2
+
+
+def test_cropping_removes_a_mark_in_the_corner():
+    marked = RADIOGRAPH.copy()
+    marked[:5, :5] = 255
+    plain = RADIOGRAPH.copy()
+    plain[:5, :5] = 0
+    assert (images.crop_borders(marked) == images.crop_borders(plain)).all()
+
+
+def test_clahe_raises_local_contrast_and_keeps_grey_grey():
+    equalised = images.clahe(RADIOGRAPH)
+    assert equalised.shape == RADIOGRAPH.shape
+    assert np.ptp(equalised.astype(int), axis=2).max() <= 4
+    fine = [np.abs(np.diff(i[..., 0].astype(int))).mean() for i in (RADIOGRAPH, equalised)]
+    assert fine[1] > 1.5 * fine[0]
+
+
+def test_pixels_are_rendered_once_and_cannot_be_changed(tmp_path):
+    asked = []
+
+    def render(i):
+        asked.append(i)
+        return np.full((4, 4, 3), i, np.uint8)
+
+    for _ in range(2):
+        cache = images.cache(tmp_path / "pixels.npy", 5, 4, render)
+    assert sorted(asked) == [0, 1, 2, 3, 4]
+    assert cache[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="read-only"):
+        cache[0] = 1
+
+
+def test_a_cache_that_could_not_be_finished_leaves_nothing(tmp_path):
+    def render(i):
+        if i == 3:
+            raise InputError("3.png is not an image")
+        return np.zeros((4, 4, 3), np.uint8)
+
+    with pytest.raises(InputError, match="3.png"):
+        images.cache(tmp_path / "pixels.npy", 5, 4, render)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,91 @@
+"""Notebooks are thin, come in pairs that agree, and refuse parameters they do not know."""
+
+import ast
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from cxrlib import notebooks, profiles
+from cxrlib.errors import InputError
+
+TEXTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.md"))
+each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+
+
+def code_cells(text):
+    return [cell for cell in jupytext.read(text, fmt="md:myst").cells if cell.cell_type == "code"]
+
+
+@each
+def test_the_pair_agrees_and_holds_no_output(text):
+    pair = text.with_suffix(".ipynb").read_text(encoding="utf-8")
+    assert pair == notebooks.pair(text.read_text(encoding="utf-8")), "run: cxr pair"
+    assert all(not cell.get("outputs") for cell in nbformat.reads(pair, 4).cells)
+
+
+@each
+def test_one_cell_holds_all_parameters_with_the_profiles_types_defaults_and_comments(text):
+    cells = [c for c in code_cells(text) if "parameters" in c.metadata.get("tags", [])]
+    assert len(cells) == 1
+    lines = re.findall(r"^(\w+): (\w+) = (.+?)(?:  # (.+))?$", cells[0].source, re.MULTILINE)
+    source = inspect.getsource(profiles.Profile)
+    for field, (name, kind, default, comment) in zip(
+        dataclasses.fields(profiles.Profile), lines, strict=True
+    ):
+        plain = list(field.default) if isinstance(field.default, tuple) else field.default
+        assert (name, ast.literal_eval(default)) == (field.name, plain)
+        assert kind == type(plain).__name__
+        assert comment is None or comment in source
+
+
+@each
+def test_cells_are_short_and_define_nothing(text):
+    for cell in code_cells(text):
+        if "parameters" in cell.metadata.get("tags", []):
+            continue
+        assert len(cell.source.splitlines()) <= 12
+        kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)]
+        assert all(len(line) <= 92 for line in cell.source.splitlines())
+
+
+@each
+def test_every_figure_has_a_caption_a_name_and_an_alternative_text(text):
+    for cell in code_cells(text):
+        last = cell.source.rstrip().splitlines()[-1]
+        if last.startswith("figures."):
+            shown = cell.metadata["mystnb"]
+            assert shown["figure"]["caption"]
+            assert shown["figure"]["name"].startswith("fig-")
+            assert shown["image"]["alt"]
+
+
+def namespace(**changed):
+    values = {field.name: field.default for field in dataclasses.fields(profiles.Profile)}
+    injected = "# Parameters\n" + "\n".join(f"{k} = {v!r}" for k, v in changed.items())
+    return {**values, **changed, "In": ["", "x = 1", injected]}
+
+
+def test_known_parameters_become_a_profile():
+    assert notebooks.begin(namespace(epochs=1, arms=["efficient"])).epochs == 1
+
+
+def test_an_unknown_parameter_is_refused_by_name():
+    with pytest.raises(InputError, match="unknown parameter 'epohcs': did you mean 'epochs'?"):
+        notebooks.begin(namespace(epohcs=1))
+
+
+def test_a_wrong_type_is_refused_by_name():
+    with pytest.raises(InputError, match="seed is '7' .str.: it must be int"):
+        notebooks.begin(namespace(seed="7"))
+
+
+def test_the_book_lists_every_notebook():
+    listed = (Path(__file__).parents[1] / "book" / "_toc.yml").read_text()
+    for text in TEXTS:
+        assert f"experiments/{text.stem}" in listed

@@ -1,0 +1,87 @@
+"""Profiles say how big a study runs, and refuse what they do not understand by name."""
+
+from pathlib import Path
+
+import pytest
+
+from cxrlib import experiments, profiles
+from cxrlib.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "profiles"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)
+def test_every_shipped_profile_reads_and_is_named_as_its_file(path):
+    assert profiles.read(path).name == path.stem
+
+
+def test_the_defaults_are_the_quick_profile():
+    assert profiles.read(FOLDER / "quick.yml") == profiles.Profile()
+
+
+def test_the_paper_profile_is_the_papers_schedule_to_the_number():
+    paper = profiles.read(FOLDER / "paper.yml")
+    for name, experiment in experiments.EXPERIMENTS.items():
+        for architecture in experiments.ARCHITECTURES:
+            assert paper.schedule(experiment, architecture) == experiment.schedule
+        assert paper.experiment(name).copies == experiment.copies
+    assert paper.image_size == 768
+    assert [arm.name for arm in paper.experiment("B").arms] == [
+        "densenet121-imagenet", "resnet50-imagenet", "efficient",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epohcs": 1}, "unknown parameter 'epohcs': did you mean 'epochs'?"),
+        ({"epochs": "many"}, "epochs is 'many' .str.: it must be int"),
+        ({"epochs": True}, "epochs is True .bool.: it must be int"),
+        ({"epochs": 1.5}, "epochs is 1.5 .float.: it must be int"),
+        ({"epochs": -1}, "epochs is -1: it cannot be negative"),
+        ({"image_size": 64}, "image_size is 64: at least 121"),
+        ({"mark_tie": 1.5}, "mark_tie is 1.5: it lies between 0 and 1"),
+        ({"cohort": "phantoms"}, "cohort: unknown 'phantoms' .did you mean 'phantom'?"),
+        ({"arms": "efficient"}, "arms is 'efficient': it must be a list"),
+        ({"arms": ["eficient"]}, "arms: unknown 'eficient' .did you mean 'efficient'?"),
+        ({"precision": "half"}, "precision: unknown 'half'"),
+        ({"name": "My Study"}, "name 'My Study': use small letters"),
+        ({"covid": 2}, "covid is 2: at least 5"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_name(given, message):
+    with pytest.raises(InputError, match=message):
+        profiles.from_mapping(given)
+
+
+def test_a_file_that_is_no_profile_is_refused_with_its_name(tmp_path):
+    with pytest.raises(InputError, match="no profile .*there are"):
+        profiles.read(FOLDER / "quik.yml")
+    for text, message in [("- 1", "name: value"), ("a: [", "is not YAML"), ("cvoid: 9", "'covid'")]:
+        (tmp_path / "odd.yml").write_text(text)
+        with pytest.raises(InputError, match=message) as caught:
+            profiles.read(tmp_path / "odd.yml")
+        assert "odd.yml" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_study_has_another_folder_when_its_runs_would_differ():
+    quick = profiles.Profile()
+    assert profiles.Profile(epochs=1).folder_name != quick.folder_name
+    assert profiles.Profile(seed=1).folder_name != quick.folder_name
+    assert profiles.Profile(arms=("efficient",), threads=2).folder_name == quick.folder_name
+
+
+def test_deep_networks_can_be_given_fewer_epochs_and_never_more():
+    profile = profiles.Profile(epochs=1, deep_epochs=3)
+    for architecture in experiments.ARCHITECTURES:
+        assert profile.schedule(experiments.A, architecture).epochs == 1
+    profile = profiles.Profile(epochs=9, deep_epochs=3)
+    assert profile.schedule(experiments.A, "resnet50").epochs == 3
+    assert profile.schedule(experiments.A, "efficient").epochs == 9
+
+
+def test_asking_for_one_arm_keeps_its_best_of_a_sister():
+    profile = profiles.Profile(arms=("densenet121-none", "efficient"))
+    assert [arm.name for arm in profile.experiment("A").arms] == ["densenet121-none", "efficient"]
+    assert [arm.name for arm in profile.experiment("B").arms] == ["densenet121-best", "efficient"]

@@ -1,0 +1,136 @@
+"""An arm leaves a complete run folder, goes on after a kill, and is never trained twice."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import experiments, files, runs, study
+from cxrlib.targets import TARGETS
+
+training = pytest.importorskip("cxrlib.training")
+pytestmark = pytest.mark.slow
+
+
+def efficient(profile, name="A"):
+    experiment = profile.experiment(name)
+    return study.train(profile, experiment, experiment.arms[-1])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tmp_path_factory):
+    """Experiment C's Efficient, trained without a cut."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "Snakefile").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return efficient(tiny, "C")
+
+
+def test_a_run_folder_holds_what_is_promised(undisturbed):
+    names = {path.name for path in undisturbed.folder.iterdir()}
+    assert names == {
+        "run.json", "history.csv", "model.keras", "predictions.csv", "metrics.csv", "heatmaps.npy",
+    }  # fmt: skip
+    info = undisturbed.info
+    assert info["state"] == runs.FINISHED
+    assert info["schedule"]["epochs"] == info["epochs"] == 3
+    assert info["parameters"] == 233_605
+    assert undisturbed.history["epoch"].tolist() == [1, 2, 3]
+    assert undisturbed.history["val_loss"].idxmin() + 1 == info["best_epoch"]
+
+
+def test_predictions_are_probabilities_of_validation_and_test(undisturbed):
+    predictions = undisturbed.predictions
+    assert set(predictions["split"]) == {"validation", "test"}
+    probabilities = predictions[[f"p_{target}" for target in TARGETS]]
+    assert probabilities.to_numpy().min() >= 0
+    assert probabilities.to_numpy().max() <= 1
+    covid = predictions[(predictions["group"] == "covid") & (predictions["split"] == "test")]
+    assert (covid["y_COVID"] == 1).all()
+    assert covid["copy"].max() == 2
+    assert undisturbed.heatmaps.shape == (len(undisturbed.test_predictions), 121, 121)
+
+
+@pytest.mark.parametrize("where", ["after the checkpoint", "after the history"])
+def test_a_killed_run_ends_as_if_nothing_had_happened(
+    undisturbed, tiny, project, monkeypatch, where
+):
+    class Killed(BaseException):
+        pass
+
+    def dying(frame, path):
+        if where == "after the history":
+            write(frame, path)
+        if path.name == "history.csv" and len(frame) == 2:
+            raise Killed
+
+    write = files.write_csv
+    monkeypatch.setattr(training, "write_csv", lambda f, p: (dying(f, p), write(f, p)))
+    with pytest.raises(Killed):
+        efficient(tiny, "C")
+    monkeypatch.setattr(training, "write_csv", write)
+    resumed = efficient(tiny, "C")
+    columns = undisturbed.history.columns.drop("seconds")
+    pd.testing.assert_frame_equal(resumed.history[columns], undisturbed.history[columns])
+    pd.testing.assert_frame_equal(resumed.predictions, undisturbed.predictions)
+
+
+def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
+    """Played back, a history of no progress halves the rate and ends the training at once."""
+    schedule = dataclasses.replace(
+        tiny.schedule(experiments.A, "efficient"), epochs=9, reduce_after=1, stop_after=4
+    )
+    losses = [0.5, 0.6, 0.6, 0.6, 0.6]
+    history = pd.DataFrame({"epoch": range(1, 6), "val_loss": losses})
+    assert training._done(history, schedule)
+    assert not training._done(history[:4], schedule)
+    recorder = training._Recorder(project, history[:4], schedule)
+    model = training.models.build("efficient", 121)
+    model.compile(training.keras.optimizers.Adam(1e-8))
+    for callback in (*recorder.followers, recorder):
+        callback.set_model(model)
+        callback.on_train_begin()
+    # Halved after epoch 2 and, two epochs of cooldown later, again.
+    assert float(model.optimizer.learning_rate) == pytest.approx(schedule.learning_rate / 4)
+    assert recorder.followers[1].wait == 3
+
+
+def test_a_finished_run_is_not_trained_again_and_a_changed_one_is(tiny, project):
+    first = efficient(dataclasses.replace(tiny, epochs=1))
+    model = first.folder / "model.keras"
+    written = model.stat().st_mtime_ns
+    assert efficient(dataclasses.replace(tiny, epochs=1)).info == first.info
+    assert model.stat().st_mtime_ns == written
+    other = efficient(dataclasses.replace(tiny, epochs=1, seed=2))
+    assert other.folder != first.folder
+    assert not np.allclose(other.history["loss"], first.history["loss"])
+
+
+def test_an_arm_without_its_weights_is_not_run_and_says_why(tiny, project, monkeypatch):
+    def unavailable(*args):
+        raise training.models.WeightsUnavailable("weights unavailable (no network)")
+
+    monkeypatch.setattr(training.models, "build", unavailable)
+    run = efficient(tiny)
+    assert run.info["state"] == runs.NOT_RUN
+    assert run.info["reason"] == "weights unavailable (no network)"
+    assert [path.name for path in run.folder.iterdir()] == ["run.json"]
+
+
+def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, monkeypatch):
+    profile = dataclasses.replace(tiny, arms=("resnet50-none", "resnet50-imagenet"))
+    losses = {"none": 0.7, "imagenet": 0.4}
+
+    def pretend(profile, experiment, arm):
+        folder = project / arm.name
+        folder.mkdir(exist_ok=True)
+        pd.DataFrame({"val_loss": [9.0, losses[arm.weights]]}).to_csv(folder / "history.csv")
+        return runs.Run(folder, {"state": runs.FINISHED, "weights": arm.weights})
+
+    monkeypatch.setattr(study, "train", pretend)
+    arm = profile.experiment("B").arms[0]
+    assert study._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
+    losses["imagenet"] = 0.8
+    assert study._initial_weights(profile, profile.experiment("B"), arm) == "none"
