@@ -110,7 +110,10 @@ def pixels(profile, experiment):
             pixels_of_row = augment.apply(pixels_of_row, augment.draw(ranges, rng))
         return images.treat(pixels_of_row, experiment.treatment)
 
-    bar = functools.partial(tqdm, total=len(table), desc="pixels", unit="image", delay=2)
+    # A bar only for a person who waits: none in a log, none for what takes a moment.
+    bar = functools.partial(
+        tqdm, total=len(table), desc="pixels", unit="image", delay=2, disable=None
+    )
     with files.locked(path):
         return images.cache(path, len(table), profile.image_size, render, bar)
 
