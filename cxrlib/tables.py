@@ -260,7 +260,7 @@ def _minutes(seconds):
 def profile(settings, name):
     """Tabulates a profile, parameter by parameter."""
     values = dataclasses.asdict(settings)
-    values["arms"] = ", ".join(settings.arms) or "all"
+    values |= {"arms": ", ".join(settings.arms) or "all", "data": settings.data or "–"}
     rows = [(key, f"{value:g}" if type(value) is float else value) for key, value in values.items()]
     frame = pd.DataFrame(rows, columns=["Parameter", "Value"])
     return Table(frame, "The profile of this study.", name)
