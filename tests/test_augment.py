@@ -69,3 +69,64 @@ def test_brightness_is_a_factor_that_stops_at_white():
     ranges = augment.Ranges(brightness=(1.1, 1.1))
     bright = augment.apply(IMAGE, augment.draw(ranges, np.random.default_rng(0)))
     assert np.abs(bright - np.minimum(255, IMAGE * 1.1)).max() <= 1
+
+
+def moved(**ranges):
+    """A dot in the middle of 65 pixels after a transform: where it is now, as (row, column)."""
+    dot = np.zeros((65, 65, 3), np.uint8)
+    dot[30:35, 30:35] = 255
+    transform = augment.draw(augment.Ranges(**ranges), np.random.default_rng(2))
+    rows, columns = np.nonzero(augment.apply(dot, transform)[..., 0] > 127)
+    return rows.mean() - 32, columns.mean() - 32
+
+
+def test_height_shifts_move_up_or_down_and_width_shifts_sideways():
+    down, across = moved(height_shift=0.2)
+    assert abs(down) > 1
+    assert across == 0
+    down, across = moved(width_shift=0.2)
+    assert down == 0
+    assert abs(across) > 1
+
+
+def test_rotation_and_zoom_leave_the_middle_in_the_middle():
+    assert moved(rotation=40) == pytest.approx((0, 0), abs=0.5)
+    assert moved(zoom=(0.8, 0.8)) == pytest.approx((0, 0), abs=0.5)
+
+
+def test_a_flip_mirrors_about_half_of_the_images_left_to_right():
+    mirrored = 0
+    for seed in range(40):
+        transform = augment.draw(augment.Ranges(horizontal_flip=True), np.random.default_rng(seed))
+        image = augment.apply(IMAGE, transform)
+        assert (image == IMAGE).all() or (image == IMAGE[:, ::-1]).all()
+        mirrored += (image != IMAGE).any()
+    assert 10 <= mirrored <= 30
+
+
+def test_what_comes_in_from_outside_repeats_the_edge():
+    grey = np.full((33, 33, 3), 90, np.uint8)
+    for seed in range(10):
+        transform = augment.draw(C.online, np.random.default_rng(seed))
+        assert (augment.apply(grey, transform) == 90).all()
+
+
+@given(seed=st.integers(0, 2**32))
+def test_the_numbers_after_a_draw_do_not_depend_on_its_ranges(seed):
+    after = []
+    for ranges in (augment.Ranges(), C.online, B.copies.train_ranges):
+        rng = np.random.default_rng(seed)
+        augment.draw(ranges, rng)
+        after.append(rng.random())
+    assert after[0] == after[1] == after[2]
+
+
+@given(seed=st.integers(0, 2**32))
+def test_draws_stay_within_their_ranges(seed):
+    rng = np.random.default_rng(seed)
+    ranges = augment.Ranges(zoom=(0.9, 1.1), brightness=(0.95, 1.05), height_shift=0.05)
+    matrix, brightness = augment.draw(ranges, rng)
+    assert 0.9 <= matrix[0, 0] <= 1.1
+    assert 0.9 <= matrix[1, 1] <= 1.1
+    assert abs(matrix[1, 2]) <= 0.05
+    assert 0.95 <= brightness <= 1.05

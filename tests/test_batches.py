@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cxrlib import phantom
 from cxrlib.experiments import C
@@ -51,3 +53,61 @@ def test_going_on_at_an_epoch_shows_what_an_uncut_training_shows():
     uncut.on_epoch_end()
     assert same(epoch_of(uncut), epoch_of(make(seed=3, ranges=C.online, epoch=1)))
     assert not same(first, epoch_of(uncut))
+
+
+def test_shuffled_images_keep_their_own_targets():
+    seen = []
+    for images, targets in epoch_of(make(seed=4)):
+        for image, target in zip(images, targets):
+            row = next(i for i in range(7) if (image == PIXELS[i].astype(np.float32) / 255).all())
+            assert (target == TARGETS[row]).all()
+            seen.append(row)
+    assert sorted(seen) == [0, 2, 3, 5, 6]
+    assert seen != sorted(seen)
+
+
+def test_every_epoch_has_an_order_of_its_own_and_validation_none():
+    orders = set()
+    for epoch in range(4):
+        shown = [targets for _, targets in epoch_of(make(seed=4, epoch=epoch))]
+        orders.add(np.concatenate(shown).tobytes())
+    assert len(orders) == 4
+    assert same(epoch_of(make()), epoch_of(make(epoch=3)))
+
+
+def test_an_image_shown_twice_in_an_epoch_is_transformed_anew():
+    made = batches.Batches(PIXELS, TARGETS, [2], 1, seed=4, ranges=C.online, passes=2)
+    (first, _), (second, _) = epoch_of(made)
+    assert (first != second).any()
+
+
+def test_another_seed_shows_another_order_and_other_transforms():
+    one, other = (epoch_of(make(seed=seed, ranges=C.online)) for seed in (1, 2))
+    assert not same(one, other)
+
+
+def test_augmentation_leaves_the_pixels_on_disk_alone(tmp_path):
+    np.save(tmp_path / "pixels.npy", PIXELS)
+    kept = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    epoch_of(batches.Batches(kept, TARGETS, range(7), 3, seed=1, ranges=C.online))
+    assert (kept == PIXELS).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(1, 12),
+    size=st.integers(1, 9),
+    passes=st.integers(1, 3),
+    epoch=st.integers(0, 4),
+)
+def test_any_epoch_is_what_an_uncut_training_would_show(rows, size, passes, epoch):
+    pixels = np.arange(rows, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
+    targets = np.zeros((rows, 5))
+    options = {"seed": 1, "passes": passes}
+    uncut = batches.Batches(pixels, targets, range(rows), size, **options)
+    for _ in range(epoch):
+        uncut.on_epoch_end()
+    going_on = batches.Batches(pixels, targets, range(rows), size, epoch=epoch, **options)
+    assert same(epoch_of(uncut), epoch_of(going_on))
+    shown = np.concatenate([images[:, 0, 0, 0] for images, _ in epoch_of(uncut)])
+    assert sorted(np.rint(shown * 255)) == sorted([*range(rows)] * passes)

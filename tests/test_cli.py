@@ -5,10 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 CXR = Path(sys.executable).with_name("cxr")
 PROFILES = Path(__file__).parents[1] / "profiles"
+GREY = np.full((64, 64), 99, np.uint8)
+COVID = [
+    "01E392EE-69F9-4E33-BFCE-E5C968654078.jpeg",
+    "1-s2.0-S0140673620303706-fx1_lrg.jpg",
+    "1-s2.0-S0929664620300449-gr2_lrg-a.jpg",
+    "1-s2.0-S0929664620300449-gr2_lrg-b.jpg",
+    "1-s2.0-S0929664620300449-gr2_lrg-c.jpg",
+]
 
 
 @pytest.fixture
@@ -62,3 +72,39 @@ def test_a_missing_data_folder_says_what_goes_where(project):
 
 def test_outside_the_study_the_command_says_where_to_go(tmp_path):
     assert "not inside the study's folder" in refused(tmp_path, "train", "A", "efficient")
+
+
+@pytest.mark.parametrize("name", ["study", "train", "notebook", "keep", "pair"])
+def test_every_command_explains_itself(name):
+    outcome = subprocess.run([CXR, name, "--help"], capture_output=True, text=True)
+    assert outcome.returncode == 0
+    assert "Usage" in outcome.stdout
+
+
+def test_an_arm_of_another_experiment_is_refused_with_those_there_are(project):
+    line = refused(project, "train", "B", "densenet121-imagenet")
+    assert "densenet121-best" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "cut JPEG"])
+def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project, kind):
+    names = {
+        "Normal,TRAIN,,": [f"n{i}.jpeg" for i in range(6)],
+        "Pnemonia,TRAIN,,Virus": [f"person{i}_virus_1.jpeg" for i in range(6)],
+        "Pnemonia,TRAIN,,bacteria": [f"person{i}_bacteria_1.jpeg" for i in range(6)],
+        "Pnemonia,TRAIN,COVID-19,Virus": [*COVID],
+    }
+    data = project / "data" / "kaggle"
+    data.mkdir(parents=True)
+    columns = "X_ray_image_name,Label,Dataset_type,Label_2_Virus_category,Label_1_Virus_category"
+    lines = [f"{name},{rest}" for rest, those in names.items() for name in those]
+    (data / "meta.csv").write_text("\n".join([columns, *lines]))
+    for those in names.values():
+        for name in those:
+            cv2.imwrite(str(data / name), GREY)
+    whole = cv2.imencode(".jpg", GREY)[1].tobytes()
+    (data / "n3.jpeg").write_bytes(b"no image" if kind == "text" else whole[: len(whole) // 2])
+    counts = {"normal": 6, "virus": 6, "bacteria": 6, "covid": 5, "image_size": 121}
+    odd = profile(project, cohort="coronahack", data="data/kaggle", **counts)
+    assert "n3.jpeg" in refused(project, "train", "A", "efficient", *odd)

@@ -7,9 +7,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cxrlib import cohort
 from cxrlib.errors import InputError
+from cxrlib.targets import GROUPS
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 needs_radiographs = pytest.mark.skipif(
@@ -157,3 +160,70 @@ def test_the_papers_split_leaks_as_counted():
     split = cohort.paper_split(cohort.read_coronahack(SHARED / "data/coronahack-224"))
     counts = cohort.leakage(split).set_index("group")["with_patient_in_train"]
     assert counts.to_dict() == {"normal": 27, "virus": 20, "bacteria": 44, "covid": 5}
+
+
+def test_sars_joins_covid_and_an_image_ending_in_capitals_is_found(coronahack):
+    sars = "SARS-10.1148rg.242035193-g04mr34g09c-Fig9c-day27.jpeg"
+    file = coronahack / "Chest_xray_Corona_Metadata.csv"
+    rows = [*ROWS, (sars, "Pnemonia", "TEST", "SARS", "Virus"), ("x.JPG", "Normal", "TEST", "", "")]
+    pd.DataFrame(rows, columns=COLUMNS).replace("", None).to_csv(file)
+    for name in (sars, "x.JPG"):
+        cv2.imwrite(str(coronahack / name), np.full((8, 8), 99, np.uint8))
+    read = cohort.read_coronahack(coronahack).set_index("file")
+    assert read.loc[sars, ["group", "source", "COVID"]].tolist() == ["covid", "cohen", 1]
+    assert read.loc["x.JPG", "group"] == "normal"
+
+
+def test_training_rows_come_sorted_and_before_test_rows_as_they_stand(tmp_path):
+    names = [("b.jpeg", "TEST"), ("c.jpeg", "TRAIN"), ("a.jpeg", "TEST"), ("B-2.jpeg", "TRAIN")]
+    rows = [(name, "Normal", part, None, None) for name, part in names]
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(tmp_path / "meta.csv")
+    for name, _ in names:
+        cv2.imwrite(str(tmp_path / name), np.full((8, 8), 99, np.uint8))
+    read = cohort.read_coronahack(tmp_path)
+    assert list(read["file"]) == ["B-2.jpeg", "c.jpeg", "b.jpeg", "a.jpeg"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("IM0100.jpeg", "IM-0200.jpeg"),
+        ("ba.jpeg", "b'z.jpeg"),
+        ("person1_z.jpeg", "person1a.jpeg"),
+        ("person1_z.jpeg", "person12_a.jpeg"),
+        ("a.jpeg", "B.jpeg"),
+    ],
+)
+def test_hyphens_apostrophes_and_case_do_not_count_and_an_underscore_comes_first(first, then):
+    for names in ([first, then], [then, first]):
+        ordered = pd.Series(names).sort_values(key=cohort._spreadsheet_key)
+        assert list(ordered) == [first, then]
+
+
+def test_a_folder_without_metadata_says_which_file_is_missing(tmp_path):
+    with pytest.raises(InputError, match=r"no metadata file .*Chest_xray_Corona_Metadata\.csv"):
+        cohort.read_coronahack(tmp_path)
+
+
+def test_a_group_too_small_to_split_is_named():
+    with pytest.raises(InputError, match="2 virus radiographs cannot be split .*raise `virus`"):
+        cohort.split_by_image(table(normal=3, virus=2))
+
+
+@settings(max_examples=30, deadline=None)
+@given(counts=st.lists(st.integers(3, 40), min_size=1, max_size=4))
+def test_a_split_loses_and_doubles_nothing_and_leaves_no_group_without_a_part(counts):
+    whole = table(**dict(zip(GROUPS, counts)))
+    split = cohort.split_by_image(whole)
+    assert sorted(split["file"]) == sorted(whole["file"])
+    parts = split.groupby("group")["split"].agg(set)
+    assert all(part == set(cohort.SPLITS) for part in parts)
+    pd.testing.assert_frame_equal(split, cohort.split_by_image(whole))
+
+
+def test_a_group_taken_whole_keeps_its_order_and_a_sample_is_always_the_same():
+    whole = table(normal=20, covid=4)
+    drawn = cohort.sample(whole, {"normal": 5, "covid": 4})
+    assert list(drawn["file"][5:]) == ["20.png", "21.png", "22.png", "23.png"]
+    assert drawn["file"].is_unique
+    pd.testing.assert_frame_equal(drawn, cohort.sample(whole, {"normal": 5, "covid": 4}))

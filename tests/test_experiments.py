@@ -72,3 +72,41 @@ def test_unknown_names_are_refused_with_the_choices():
         experiments.find("D")
     with pytest.raises(InputError, match="experiment B has no arm 'vgg': .*resnet50-best"):
         experiments.find_arm(experiments.B, "vgg")
+
+
+@pytest.mark.parametrize("experiment", [experiments.B, experiments.C])
+def test_offline_copies_are_drawn_as_the_paper_drew_them(experiment):
+    copies = experiment.copies
+    assert (copies.train, copies.test) == (15, 12)
+    assert copies.of("train") == copies.of("validation") == (15, copies.train_ranges)
+    assert copies.of("test") == (12, copies.test_ranges)
+    assert copies.train_ranges == experiments.Ranges(
+        rotation=5, height_shift=0.05, width_shift=0, shear=0, horizontal_flip=True,
+        zoom=(0.9, 1.1), brightness=(0.9, 1.1),
+    )  # fmt: skip
+    assert copies.test_ranges == experiments.Ranges(
+        rotation=2.5, height_shift=0.05, width_shift=0, shear=0, horizontal_flip=True,
+        zoom=(0.95, 1.05), brightness=(0.95, 1.05),
+    )  # fmt: skip
+
+
+def test_only_c_treats_images_and_augments_while_training():
+    assert [experiments.EXPERIMENTS[name].treatment for name in "ABC"] == [
+        "raw", "raw", "cropped+clahe",
+    ]  # fmt: skip
+    assert experiments.A.copies is experiments.A.online is experiments.B.online is None
+    assert experiments.C.online == experiments.Ranges(
+        rotation=10, height_shift=0.05, width_shift=0.05, shear=0.02, horizontal_flip=True
+    )
+
+
+def test_equal_validation_losses_are_decided_the_same_way_in_either_order():
+    one = experiments.choose_weights({"none": 0.3, "imagenet": 0.3})
+    assert one == experiments.choose_weights({"imagenet": 0.3, "none": 0.3})
+
+
+def test_an_arm_is_found_by_the_name_it_goes_by():
+    for experiment in experiments.EXPERIMENTS.values():
+        for arm in experiment.arms:
+            assert experiments.find_arm(experiment, arm.name) == arm
+    assert experiments.find("c") is experiments.C

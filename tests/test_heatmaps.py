@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrlib import phantom
@@ -86,3 +87,51 @@ def test_explaining_leaves_the_network_as_it_was(model):
     before = model.get_weights()
     heatmaps.saliency(model, images_for(model), "Normal")
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
+
+
+@pytest.mark.parametrize("method", [heatmaps.grad_cam, heatmaps.saliency])
+def test_many_radiographs_are_explained_as_one_by_one(method):
+    model = models.build("efficient", 121)
+    images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.CHUNK + 2)])
+    together = method(model, images, "Bacteria")
+    alone = [method(model, images[i : i + 1], "Bacteria")[0] for i in (0, 15, 16, 17)]
+    assert len(together) == len(images)
+    assert np.abs(together[[0, 15, 16, 17]] - alone).max() < 1e-3
+
+
+def test_a_grad_cam_follows_the_weights_that_the_network_has_now():
+    model = models.build("efficient", 256)
+    images = images_for(model)
+    before = heatmaps.grad_cam(model, images, "COVID")
+    model.set_weights([-w for w in model.get_weights()[:-2]] + model.get_weights()[-2:])
+    assert (heatmaps.grad_cam(model, images, "COVID") != before).any()
+
+
+def test_what_speaks_for_nothing_is_all_zero():
+    model = models.build("efficient", 121)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([-np.abs(kernel), bias])
+    images = np.stack([phantom.simulate(i, 121).image for i in range(2)])
+    assert (heatmaps.grad_cam(model, images, "Virus") == 0).all()
+
+
+def test_no_radiographs_are_refused():
+    model = models.build("efficient", 121)
+    with pytest.raises(InputError, match="images are .0, 121, 121, 3."):
+        heatmaps.grad_cam(model, np.zeros((0, 121, 121, 3), np.uint8), "Virus")
+
+
+def test_heatmaps_kept_with_a_run_explain_each_test_radiograph_for_its_own_group(tmp_path):
+    model = models.build("efficient", 256)
+    groups = ["virus", "normal", "covid", "virus", "bacteria"]
+    pixels = np.stack([phantom.simulate(i, 256, target=g).image for i, g in enumerate(groups)])
+    splits = ["test", "train", "test", "test", "test"]
+    table = pd.DataFrame({"group": groups, "split": splits})
+    heatmaps.write(tmp_path / "heatmaps.npy", model, pixels, table)
+    kept = np.load(tmp_path / "heatmaps.npy")
+    assert kept.shape == (4, heatmaps.LARGEST, heatmaps.LARGEST)
+    assert kept.dtype == np.uint8
+    for place, row, target in [(0, 0, "Virus"), (1, 2, "COVID"), (2, 3, "Virus")]:
+        alone = heatmaps.saliency(model, pixels[row : row + 1], target)[0]
+        shrunk = cv2.resize(alone, (224, 224), interpolation=cv2.INTER_AREA)
+        assert np.abs(kept[place] - 255 * shrunk).max() < 3

@@ -1,10 +1,13 @@
 """Any image file becomes a square of RGB bytes, or one clear error; pixels are kept once."""
 
+import errno
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from cxrlib import images, phantom
 from cxrlib.errors import InputError
@@ -103,4 +106,82 @@ def test_a_cache_that_could_not_be_finished_leaves_nothing(tmp_path):
 
     with pytest.raises(InputError, match="3.png"):
         images.cache(tmp_path / "pixels.npy", 5, 4, render)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_palette_image_shows_its_colours(tmp_path):
+    red = Image.new("RGB", (16, 16), (200, 10, 30)).convert("P", palette=Image.Palette.ADAPTIVE)
+    red.save(tmp_path / "palette.png")
+    assert images.load(tmp_path / "palette.png", 8)[4, 4].tolist() == [200, 10, 30]
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_a_file_cut_anywhere_is_refused_and_never_read_as_half_a_radiograph(tmp_path, ending):
+    path = tmp_path / f"x-ray{ending}"
+    whole = cv2.imencode(ending, images.resize(RADIOGRAPH, 32))[1].tobytes()
+    assert len(whole) > 200
+    for kept in range(0, len(whole), 11):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="x-ray"):
+            images.load(path, 32)
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path):
+    with pytest.raises(OSError, match=tmp_path.name):
+        images.load(tmp_path, 32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 90), height=st.integers(1, 90), size=st.integers(1, 90))
+def test_any_shape_becomes_a_square_and_one_grey_stays_that_grey(width, height, size):
+    flat = np.full((height, width, 3), 77, np.uint8)
+    resized = images.resize(flat, size)
+    assert resized.shape == (size, size, 3)
+    assert (resized == 77).all()
+
+
+@pytest.mark.parametrize("size", [121, 224, 768])
+def test_cropping_cuts_the_same_share_at_every_size(size):
+    position = np.tile(np.arange(size) * 255 / size, (size, 1)).astype(np.uint8)
+    cropped = images.crop_borders(np.dstack([position] * 3))
+    assert int(cropped[0, 0, 0]) == pytest.approx(40 / 768 * 255, abs=2.5)
+    assert int(cropped[0, -1, 0]) == pytest.approx((1 - 30 / 768) * 255, abs=3.5)
+
+
+def test_clahe_changes_lightness_and_hardly_the_colour():
+    tinted = RADIOGRAPH.astype(np.float32) * (0.8, 0.9, 1.0)
+    tinted = np.clip(tinted, 40, 210).astype(np.uint8)
+    before, after = (
+        cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(int)
+        for image in (tinted, images.clahe(tinted))
+    )
+    change = np.abs(after - before).mean((0, 1))
+    assert change[0] > 10
+    assert change[1:].max() < 3
+
+
+def test_a_treatment_crops_before_it_equalises():
+    expected = images.clahe(images.crop_borders(RADIOGRAPH))
+    assert (images.treat(RADIOGRAPH, "cropped+clahe") == expected).all()
+    assert (images.treat(RADIOGRAPH, "raw") == RADIOGRAPH).all()
+
+
+def test_nothing_has_the_caches_name_before_every_pixel_is_in_it(tmp_path):
+    path = tmp_path / "new" / "pixels.npy"
+
+    def render(i):
+        assert not path.exists()
+        return np.full((4, 4, 3), i, np.uint8)
+
+    images.cache(path, 40, 4, render)
+    assert [file.name for file in path.parent.iterdir()] == ["pixels.npy"]
+
+
+def test_a_full_disk_stops_the_cache_before_a_pixel_is_rendered(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(images.os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match=r"No space left.*pixels\.npy"):
+        images.cache(tmp_path / "pixels.npy", 5, 4, pytest.fail)
     assert list(tmp_path.iterdir()) == []

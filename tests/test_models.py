@@ -1,5 +1,8 @@
 """The three networks are the paper's to the parameter."""
 
+import socket
+
+import numpy as np
 import pytest
 
 from cxrlib.errors import InputError
@@ -65,3 +68,76 @@ def test_imagenet_weights_that_cannot_be_had_are_said_to_be_unavailable(monkeypa
     monkeypatch.setattr(densenet.file_utils, "get_file", unreachable)
     with pytest.raises(models.WeightsUnavailable, match="weights unavailable"):
         models.build("densenet121", 64, "imagenet")
+
+
+def test_every_networks_smallest_image_leaves_one_pixel_of_the_final_map():
+    for architecture, smallest in models.SMALLEST.items():
+        model = models.build(architecture, smallest)
+        pooling = next(layer for layer in model.layers if "GlobalAverage" in type(layer).__name__)
+        assert pooling.input.shape[1:3] == (1, 1)
+
+
+def test_efficient_averages_two_convolutions_with_a_shortcut_in_five_blocks():
+    model = models.build("efficient", 256)
+    averages = [layer for layer in model.layers if type(layer).__name__ == "Average"]
+    assert [layer.output.shape[-1] for layer in averages] == [16, 32, 48, 64, 80]
+    assert [layer.output.shape[1] for layer in averages] == [64, 31, 15, 7, 3]
+    kernels = [w.shape[:2] for w in model.trainable_weights if len(w.shape) == 4]
+    assert kernels.count((3, 3)) == 10
+    assert kernels.count((1, 1)) == 5
+
+
+def test_efficients_first_shortcut_looks_at_every_fourth_pixel():
+    """As a 1x1 convolution with stride 4 does."""
+    model = models.build("efficient", 128)
+    shortcut = model.get_layer("block1_shortcut_conv")
+    ours = models.keras.Model(model.input, shortcut.output)
+    image = np.random.default_rng(0).random((1, 128, 128, 3), dtype=np.float32)
+    expected = image[:, ::4, ::4] @ shortcut.get_weights()[0][0, 0]
+    assert np.abs(ours.predict(image, verbose=0) - expected).max() < 1e-5
+
+
+def test_outputs_are_five_probabilities_that_need_not_add_to_one():
+    model = models.build("efficient", 128)
+    image = np.random.default_rng(0).random((3, 128, 128, 3), dtype=np.float32)
+    outputs = model.predict(image, verbose=0)
+    assert outputs.min() > 0
+    assert outputs.max() < 1
+    assert np.abs(outputs.sum(1) - 1).max() > 0.01
+
+
+def test_efficient_takes_up_the_weights_that_it_saved(tmp_path):
+    source = models.build("efficient", 121)
+    source.save_weights(tmp_path / "own.weights.h5")
+    model = models.build("efficient", 121, tmp_path / "own.weights.h5")
+    assert all((a == b).all() for a, b in zip(source.get_weights(), model.get_weights()))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras tells layer by layer
+def test_another_networks_weights_are_refused_by_the_files_name(tmp_path):
+    file = tmp_path / "efficient.weights.h5"
+    models.build("efficient", 121).save_weights(file)
+    with pytest.raises(InputError, match=r"efficient\.weights\.h5 does not fit resnet50"):
+        models.build("resnet50", 64, str(file))
+
+
+def test_the_same_seed_builds_the_same_network():
+    built = []
+    for _ in range(2):
+        models.keras.utils.set_random_seed(9)
+        built.append(models.build("efficient", 121).get_weights())
+    assert all((a == b).all() for a, b in zip(*built))
+
+
+def test_a_failed_download_leaves_no_timeout_behind(monkeypatch):
+    import keras.src.applications.resnet as resnet
+
+    def unreachable(*args, **kwargs):
+        assert socket.getdefaulttimeout() is not None  # a silent network is given up, too
+        raise OSError("[Errno -3] Temporary failure in name resolution")
+
+    monkeypatch.setattr(resnet.file_utils, "get_file", unreachable)
+    before = socket.getdefaulttimeout()
+    with pytest.raises(models.WeightsUnavailable, match="name resolution"):
+        models.build("resnet50", 64, "imagenet")
+    assert socket.getdefaulttimeout() == before

@@ -89,3 +89,45 @@ def test_the_book_lists_every_notebook():
     listed = (Path(__file__).parents[1] / "book" / "_toc.yml").read_text()
     for text in TEXTS:
         assert f"experiments/{text.stem}" in listed
+
+
+@each
+def test_the_parameters_say_word_for_word_what_the_profile_says(text):
+    """Same order, defaults and comments as the fields of `profiles.Profile`."""
+    cell = next(c for c in code_cells(text) if "parameters" in c.metadata.get("tags", []))
+    fields = re.findall(r"^    (\w+): .+? = (.+)$", inspect.getsource(profiles.Profile), re.M)
+    fields = [(name, rest.replace("()", "[]", 1)) for name, rest in fields]
+    assert re.findall(r"^(\w+): \w+ = (.+)$", cell.source, re.M) == fields
+
+
+@each
+def test_a_chapters_parameters_are_a_profile_before_anything_is_injected(text):
+    names = {}
+    for cell in code_cells(text):
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(cell.source, names)
+    assert notebooks.begin(names) == profiles.Profile()
+
+
+def test_a_pair_is_the_same_bytes_every_time_and_keeps_every_word():
+    text = TEXTS[0].read_text(encoding="utf-8")
+    assert notebooks.pair(text) == notebooks.pair(text)
+    theirs = [cell.source for cell in nbformat.reads(notebooks.pair(text), 4).cells]
+    assert theirs == [cell.source for cell in jupytext.reads(text, fmt="md:myst").cells]
+
+
+def test_pairing_writes_only_what_changed(project):
+    (project / "notebooks").mkdir()
+    text = project / "notebooks" / "01-one.md"
+    text.write_text(TEXTS[0].read_text(encoding="utf-8"), encoding="utf-8")
+    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
+    assert notebooks.write_pairs() == []
+    text.write_text(text.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
+    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
+
+
+def test_an_unknown_notebook_is_refused_with_those_there_are(project):
+    (project / "notebooks").mkdir()
+    (project / "notebooks" / "01-one.md").touch()
+    with pytest.raises(InputError, match="no notebook '02-two': there are 01-one"):
+        notebooks.execute("02-two", profiles.Profile(), project / "out.ipynb")

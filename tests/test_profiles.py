@@ -1,8 +1,11 @@
 """Profiles say how big a study runs, and refuse what they do not understand by name."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cxrlib import experiments, profiles
 from cxrlib.errors import InputError
@@ -85,3 +88,41 @@ def test_asking_for_one_arm_keeps_its_best_of_a_sister():
     profile = profiles.Profile(arms=("densenet121-none", "efficient"))
     assert [arm.name for arm in profile.experiment("A").arms] == ["densenet121-none", "efficient"]
     assert [arm.name for arm in profile.experiment("B").arms] == ["densenet121-best", "efficient"]
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(profiles.Profile)}
+WRONG = {
+    int: st.one_of(st.booleans(), st.none(), st.text(), st.floats(), st.lists(st.integers())),
+    float: st.one_of(st.booleans(), st.none(), st.text(), st.lists(st.floats())),
+    str: st.one_of(st.booleans(), st.none(), st.integers(), st.floats(), st.lists(st.text())),
+    tuple: st.one_of(st.booleans(), st.none(), st.integers(), st.text(), st.just([1])),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(FIELDS)))
+def test_a_value_of_another_type_is_refused_by_the_parameters_name(data, name):
+    kind = FIELDS[name].type if FIELDS[name].type in WRONG else tuple
+    value = data.draw(WRONG[kind])
+    with pytest.raises(InputError, match=f"^{name} is .*it must be "):
+        profiles.from_mapping({name: value})
+
+
+@given(st.text().filter(lambda name: name not in FIELDS))
+def test_any_unknown_parameter_is_refused_with_a_hint(name):
+    with pytest.raises(InputError, match=r"unknown parameter .*(did you mean|expected one of)"):
+        profiles.from_mapping({name: 1})
+
+
+OTHER = {
+    "name": "other", "cohort": "coronahack", "data": "elsewhere", "arms": ("efficient",),
+    "initialisation": "none", "precision": "float32", "mark_tie": 0.5, "learning_rate": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_what_changes_a_run_changes_the_folder_and_nothing_else_does(name):
+    quick = profiles.Profile()
+    value = OTHER[name] if name in OTHER else getattr(quick, name) + 1
+    changed = dataclasses.replace(quick, **{name: value})
+    same = changed.folder_name == quick.folder_name
+    assert same == (name in ("data", "arms", "threads"))

@@ -2,12 +2,20 @@
 
 import dataclasses
 import stat
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from cxrlib import experiments, study
+from cxrlib import cohort as cohorts
+from cxrlib import experiments, files, profiles, study
 from cxrlib.errors import InputError
+from cxrlib.targets import GROUPS
 
 
 def test_pixels_follow_the_radiographs_and_are_made_once(tiny, project):
@@ -76,3 +84,104 @@ def test_every_treatment_of_an_experiment_exists():
 
     for experiment in experiments.EXPERIMENTS.values():
         assert experiment.treatment in images.TREATMENTS
+
+
+def test_the_same_profile_renders_the_same_bytes_on_another_machine(
+    tiny, project, tmp_path_factory
+):
+    experiment = tiny.experiment("B")
+    here = np.array(study.pixels(tiny, experiment))
+    with pytest.MonkeyPatch.context() as patch:
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (elsewhere / "Snakefile").touch()
+        patch.chdir(elsewhere)
+        assert (study.pixels(tiny, experiment) == here).all()
+
+
+def test_pixels_outlive_a_change_that_does_not_touch_them(tiny, project):
+    study.pixels(tiny, tiny.experiment("B"))
+    longer = dataclasses.replace(tiny, epochs=9, batch_size=2, seed=4)
+    study.pixels(longer, longer.experiment("B"))
+    more = dataclasses.replace(tiny, copies=3)
+    assert len(list((project / "data" / "pixels").glob("*.npy"))) == 1
+    study.pixels(more, more.experiment("B"))
+    assert len(list((project / "data" / "pixels").glob("*.npy"))) == 2
+
+
+def test_only_one_process_at_a_time_works_on_a_run(tmp_path):
+    attempt = (
+        "import fcntl, sys\n"
+        "try: fcntl.flock(open(sys.argv[1], 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except BlockingIOError: sys.exit(7)"
+    )
+
+    def other():
+        return subprocess.run([sys.executable, "-c", attempt, tmp_path / ".run.lock"]).returncode
+
+    with files.locked(tmp_path / "run"):
+        assert other() == 7
+    assert other() == 0
+
+
+@pytest.fixture
+def real(project):
+    """Twelve radiographs of each group in CoronaHack's layout, and a profile that takes them."""
+    covid = pd.read_csv(resources.files("cxrlib.facts").joinpath("covid_patients.csv"))["file"]
+    names = {
+        "normal": [f"IM-{i:04d}-0001.jpeg" for i in range(12)],
+        "virus": [f"person{i}_virus_1.jpeg" for i in range(12)],
+        "bacteria": [f"person{i}_bacteria_1.jpeg" for i in range(12)],
+        "covid": [name for name in covid if name not in cohorts.LATERAL][:12],
+    }
+    facts = {
+        "normal": ("Normal", None, None),
+        "virus": ("Pnemonia", None, "Virus"),
+        "bacteria": ("Pnemonia", None, "bacteria"),
+        "covid": ("Pnemonia", "COVID-19", "Virus"),
+    }
+    rows = []
+    for group, files_of_group in names.items():
+        for name in files_of_group:
+            label, virus, cause = facts[group]
+            rows.append((name, label, "TRAIN", virus, cause))
+            path = project / "data" / "kaggle" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.full((9, 7), len(rows), np.uint8))
+    columns = [
+        "X_ray_image_name", "Label", "Dataset_type", "Label_2_Virus_category",
+        "Label_1_Virus_category",
+    ]  # fmt: skip
+    pd.DataFrame(rows, columns=columns).to_csv(project / "data" / "kaggle" / "meta.csv")
+    profile = profiles.Profile(
+        name="real", cohort="coronahack", data="data/kaggle", image_size=121, normal=6, virus=6,
+        bacteria=6, covid=6,
+    )  # fmt: skip
+    study.cohort.cache_clear()
+    yield profile
+    study.cohort.cache_clear()
+
+
+def test_real_radiographs_come_as_their_files_are(real):
+    table = study.radiographs(real, real.experiment("A"))
+    pixels = study.pixels(real, real.experiment("A"))
+    assert table["group"].value_counts().to_dict() == dict.fromkeys(GROUPS, 6)
+    for place in (0, 11, 23):
+        grey = cv2.imread(table["path"][place], cv2.IMREAD_GRAYSCALE)[0, 0]
+        assert (pixels[place] == grey).all()
+    assert study.truth(real, table.iloc[0]) == {}
+
+
+def test_a_changed_radiograph_changes_the_fingerprint(real):
+    experiment = real.experiment("A")
+    before = study.fingerprint(real, experiment)
+    path = study.radiographs(real, experiment)["path"][3]
+    cv2.imwrite(path, np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8))
+    assert study.fingerprint(real, experiment) != before
+
+
+def test_a_radiograph_that_cannot_be_read_is_named_and_leaves_no_pixels(real, project):
+    broken = study.radiographs(real, real.experiment("A"))["path"][7]
+    Path(broken).write_text("not an image")
+    with pytest.raises(InputError, match=Path(broken).name):
+        study.pixels(real, real.experiment("A"))
+    assert list((project / "data" / "pixels").glob("*.npy")) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import experiments, files, runs, study
+from cxrlib import cohort, experiments, files, metrics, phantom, runs, study
 from cxrlib.targets import TARGETS
 
 training = pytest.importorskip("cxrlib.training")
@@ -134,3 +134,89 @@ def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, mo
     assert study._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
     losses["imagenet"] = 0.8
     assert study._initial_weights(profile, profile.experiment("B"), arm) == "none"
+
+
+def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp_path, monkeypatch):
+    """Validation asks for the opposite of what is learnt, so every epoch is worse than the last."""
+    radiographs = cohort.with_targets(
+        pd.DataFrame({"file": range(14), "group": ["normal", "covid"] * 7, "patient": 0, "copy": 0})
+    )
+    radiographs["split"] = ["train"] * 8 + ["validation"] * 4 + ["test"] * 2
+    pixels = np.stack(
+        [
+            phantom.simulate(i, 121, target=group).image
+            for i, group in enumerate(radiographs["group"])
+        ]
+    )
+    wrong = radiographs["split"] == "validation"
+    radiographs.loc[wrong, list(TARGETS)] = 1 - radiographs.loc[wrong, list(TARGETS)]
+    schedule = experiments.Schedule(
+        batch_size=4, epochs=9, passes_per_epoch=1, reduce_after=1, stop_after=5,
+        learning_rate=0.01, reduce_cooldown=1, norm_images=8,
+    )  # fmt: skip
+
+    def train(name):
+        (tmp_path / name).mkdir(exist_ok=True)
+        return training.train(
+            tmp_path / name, architecture="efficient", weights=None, schedule=schedule,
+            online=experiments.C.online, pixels=pixels, radiographs=radiographs, seed=3, lines=True,
+        )  # fmt: skip
+
+    uncut = train("uncut")
+    assert len(uncut) < schedule.epochs
+    assert uncut["learning_rate"].nunique() >= 3
+
+    class Killed(BaseException):
+        pass
+
+    def killed(frame, path):
+        files.write_csv(frame, path)
+        if len(frame) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_csv", killed)
+        with pytest.raises(Killed):
+            train("cut")
+    columns = uncut.columns.drop("seconds")
+    pd.testing.assert_frame_equal(train("cut")[columns], uncut[columns])
+    kept = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("uncut", "cut")]
+    assert kept[0] == kept[1]
+
+
+def test_measures_of_a_run_are_those_of_its_test_predictions(undisturbed):
+    again = metrics.of_predictions(undisturbed.test_predictions)
+    pd.testing.assert_frame_equal(undisturbed.metrics, again, check_dtype=False)
+
+
+def test_the_kept_network_gives_the_predictions_that_were_kept(undisturbed, tiny):
+    model = training.keras.saving.load_model(undisturbed.folder / "model.keras", compile=False)
+    assert model.dtype_policy.name == "float32"
+    experiment = tiny.experiment("C")
+    root = undisturbed.folder.parents[3]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        pixels, table = study.pixels(tiny, experiment), study.radiographs(tiny, experiment)
+    test = np.flatnonzero(table["split"] == "test")
+    expected = undisturbed.test_predictions[[f"p_{target}" for target in TARGETS]]
+    answers = model.predict(pixels[test].astype(np.float32) / 255, verbose=0)
+    assert np.abs(answers - expected.to_numpy()).max() < 1e-5
+
+
+def test_a_history_names_what_an_epoch_measured(undisturbed):
+    assert set(undisturbed.history.columns) == {
+        "epoch", "loss", "accuracy", "harsh_accuracy", "val_loss", "val_accuracy",
+        "val_harsh_accuracy", "learning_rate", "seconds",
+    }  # fmt: skip
+    assert (undisturbed.history["learning_rate"].round(9) == 1e-3).all()
+
+
+def test_harsh_accuracy_asks_for_all_five_targets():
+    truth = np.array([[1, 0, 0, 0, 0], [0, 1, 1, 0, 1]])
+    score = np.array([[0.5, 0.4, 0.1, 0.0, 0.0], [0.1, 0.9, 0.9, 0.1, 0.4]])
+    assert np.asarray(training.harsh_accuracy(truth, score)).tolist() == [1.0, 0.0]
+
+
+def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [0.5, 0.4, 0.4]})
+    assert training.best_epoch(history) == 2

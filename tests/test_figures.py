@@ -1,0 +1,75 @@
+"""Figures say what their axes are, and show what is in their frames."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import cohort, figures, runs
+from cxrlib.errors import InputError
+from cxrlib.targets import GROUPS
+from tests.test_tables_and_figures import make_run
+
+
+@pytest.fixture(scope="module")
+def radiographs():
+    groups = np.repeat(list(GROUPS), 5)
+    splits = ["train", "train", "train", "validation", "test"] * 4
+    return cohort.with_targets(pd.DataFrame({"group": groups, "split": splits}))
+
+
+def lengths(axis):
+    return sum(bar.get_width() for bars in axis.containers for bar in bars)
+
+
+def test_bars_count_every_radiograph_once_and_every_target_of_it(radiographs):
+    groups = figures.groups(radiographs).axes[0]
+    assert groups.get_xlabel() == "Radiographs"
+    assert lengths(groups) == 20
+    targets = figures.target_counts(radiographs).axes[0]
+    assert lengths(targets) == radiographs[["Normal", "Pneumonia", "Virus"]].sum().sum() + 10
+
+
+def test_curves_show_training_and_validation_of_each_arm_that_ran(tmp_path):
+    these = [
+        make_run(tmp_path),
+        make_run(tmp_path, "densenet121"),
+        make_run(tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights"),
+    ]
+    accuracy, loss = figures.training_curves(these).axes
+    assert accuracy.get_xlabel() == loss.get_xlabel() == "Epoch"
+    assert "Accuracy" in accuracy.get_title()
+    assert "Loss" in loss.get_title()
+    assert len(accuracy.lines) == len(loss.lines) == 4
+
+
+def test_a_comparison_has_a_row_for_each_arm_of_this_study_and_of_the_paper(tmp_path):
+    these = [make_run(tmp_path), make_run(tmp_path, "resnet50", "none", experiment="B")]
+    axis = figures.comparison(these).axes[0]
+    assert "Harsh accuracy, per cent (95 % interval)" in axis.get_xlabel()
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    assert len(rows) == 11 + 1
+    assert "B  ResNet-50 (random)" in rows
+
+
+def test_arms_that_did_not_run_give_no_curve_and_say_so(tmp_path):
+    missing = make_run(tmp_path, state=runs.NOT_RUN, reason="weights")
+    with pytest.raises(InputError, match="none of these runs is finished"):
+        figures.training_curves([missing])
+    with pytest.raises(InputError, match="none of these runs is finished"):
+        figures.comparison([missing])
+
+
+def test_a_gallery_of_no_finished_arm_still_shows_the_radiographs(tmp_path, radiographs):
+    missing = make_run(tmp_path, state=runs.NOT_RUN, reason="weights")
+    figure = figures.gallery([missing], radiographs, np.zeros((20, 16, 16, 3), np.uint8))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["Normal", "Bacteria", "COVID"]
+
+
+def test_a_sheet_draws_the_outlines_it_is_given():
+    images = np.zeros((5, 16, 16, 3), np.uint8)
+    square = np.zeros((16, 16), bool)
+    square[4:9, 4:9] = True
+    masks = [{"lungs": square, "marks": ~square & False}] + [{}] * 4
+    figure = figures.sheet(images, "abcde", masks=masks)
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", "d", "e", "", "", ""]
+    assert len(figure.axes[0].collections) == 1
