@@ -164,7 +164,7 @@ def leakage(cohort):
 def _coronahack_metadata(root):
     needed = {_NAME, _LABEL, _FOLDER, _VIRUS, _CAUSE}
     files = sorted(root.rglob("*.csv"))
-    tables = {file: set(pd.read_csv(file, nrows=0).columns) for file in files}
+    tables = {file: _columns(file) for file in files if file.is_file()}
     for file, columns in tables.items():
         if needed <= columns:
             return pd.read_csv(file)
@@ -177,12 +177,20 @@ def _coronahack_metadata(root):
     raise InputError(f"{nearest} lacks the column {missing}: take CoronaHack's own metadata file")
 
 
+def _columns(file):
+    """Gives a CSV file's column names; none if it is something else."""
+    try:
+        return set(pd.read_csv(file, nrows=0).columns)
+    except ValueError:
+        return set()
+
+
 def _coronahack_groups(table):
     """Gives each metadata row its group, or None where the paper drops the row."""
     unknown = set(table[_LABEL]) - {"Normal", "Pnemonia"}
     if unknown:
         raise InputError(f"unknown {_LABEL} {sorted(map(str, unknown))[0]!r} in the metadata")
-    facts = table[[_LABEL, _CAUSE, _VIRUS]].fillna("").itertuples(index=False, name=None)
+    facts = table[[_LABEL, _CAUSE, _VIRUS]].astype(object).fillna("")
     groups = {
         ("Normal", "", ""): "normal",
         ("Pnemonia", "Virus", ""): "virus",
@@ -190,7 +198,7 @@ def _coronahack_groups(table):
         ("Pnemonia", "Virus", "COVID-19"): "covid",
         ("Pnemonia", "Virus", "SARS"): "covid",
     }
-    return [groups.get(row) for row in facts]
+    return [groups.get(row) for row in facts.itertuples(index=False, name=None)]
 
 
 def _spreadsheet_key(names):
@@ -220,7 +228,7 @@ def _coronahack_patients(table):
 
     def patient(name, group):
         if group == "covid":
-            return f"cohen-{covid[name]}"
+            return f"cohen-{covid.get(name, name)}"
         study = re.match(r"person\d+|(?:NORMAL2-)?IM-\d+", name)
         return f"{group}-{study[0]}" if study else f"{group}-{name}"
 

@@ -201,6 +201,7 @@ def choose_weights(losses):
     Raises:
         InputError: Neither ran.
     """
+    losses = {weights: loss for weights, loss in losses.items() if not np.isnan(loss)}
     if not losses:
         raise InputError("no arm of this architecture ran in experiment A: train one there first")
     return min(losses, key=lambda weights: (losses[weights], weights))

@@ -36,7 +36,10 @@ def load(path, size):
         InputError: It is not an image; the message names the file.
     """
     content = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:  # it claims an impossible size
+        image = None
     if image is None:
         raise InputError(
             f"{path} is not an image that can be read: replace the file or drop its row"

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +75,12 @@ class Profile:
                 raise InputError(f"{name} is {getattr(self, name)}: at least {least}")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.type is float and not math.isfinite(value):
+                raise InputError(f"{field.name} is {value}: it must be a finite number")
             if field.type in (int, float) and value < 0:
                 raise InputError(f"{field.name} is {value}: it cannot be negative")
+        if self.seed >= 2**32:
+            raise InputError(f"seed is {self.seed}: below {2**32}")
         if self.mark_tie > 1:
             raise InputError(f"mark_tie is {self.mark_tie}: it lies between 0 and 1")
 
@@ -157,7 +162,7 @@ def read(path):
         raise InputError(f"no profile {path}: there are {there}")
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(mapping, dict):
         raise InputError(f"{path} must hold `name: value` lines")

@@ -134,9 +134,11 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         reason.
 
     Raises:
-        InputError: As `cohort`; or B and C come before A.
+        InputError: As `cohort`; B and C come before A; or random weights from a file.
     """
     where = run_folder(profile, experiment, arm)
+    if weights is not None and arm.weights == "none":
+        raise InputError(f"{arm.name} starts from random weights: leave the weights file out")
     with files.locked(where):
         initial = _initial_weights(profile, experiment, arm)
         ran = arm._replace(weights=initial)
@@ -152,7 +154,9 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
             "schedule": dataclasses.asdict(schedule),
             "fingerprint": fingerprint(profile, experiment),
         }
-        if (where / "run.json").exists():
+        if not (where / "run.json").exists():
+            shutil.rmtree(where, ignore_errors=True)  # a removal was cut short: of unknown inputs
+        else:
             run = runs.load(where)
             unchanged = all(run.info.get(key) == value for key, value in facts.items())
             settled = run.finished or (run.info["state"] == runs.NOT_RUN and not retry)

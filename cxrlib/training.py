@@ -62,6 +62,9 @@ def train(
         models.WeightsUnavailable: ImageNet weights could not be had; nothing was written.
     """
     history = _read_history(folder)
+    if (folder / "model.keras").exists():  # written last: trained before what followed was cut
+        _remove_checkpoints(folder)
+        return history
     model = _load_or_build(
         folder, history, architecture, weights, schedule, pixels, seed, precision
     )
@@ -91,8 +94,7 @@ def train(
     write_csv(metrics.of_predictions(test), folder / "metrics.csv")
     with replacing(folder / "model.keras") as temporary:
         model.save(temporary)
-    for checkpoint in folder.glob("checkpoint-*.keras"):
-        checkpoint.unlink()
+    _remove_checkpoints(folder)
     return history
 
 
@@ -161,6 +163,11 @@ def _in_float32(trained, architecture, image_size):
 
 def _checkpoint(folder, epoch):
     return folder / f"checkpoint-{epoch:04d}.keras"
+
+
+def _remove_checkpoints(folder):
+    for checkpoint in folder.glob("checkpoint-*.keras"):
+        checkpoint.unlink()
 
 
 def _read_history(folder):

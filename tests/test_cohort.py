@@ -227,3 +227,21 @@ def test_a_group_taken_whole_keeps_its_order_and_a_sample_is_always_the_same():
     assert list(drawn["file"][5:]) == ["20.png", "21.png", "22.png", "23.png"]
     assert drawn["file"].is_unique
     pd.testing.assert_frame_equal(drawn, cohort.sample(whole, {"normal": 5, "covid": 4}))
+
+
+def write(folder, rows):
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "metadata.csv", index=False)
+    for name, *_ in rows:
+        cv2.imwrite(str(folder / name), np.zeros((8, 8), np.uint8))
+
+
+def test_a_covid_image_that_we_know_nothing_of_is_its_own_patient(tmp_path):
+    write(tmp_path, [("new.jpg", "Pnemonia", "TRAIN", "COVID-19", "Virus")])
+    assert cohort.read_coronahack(tmp_path)["patient"].tolist() == ["cohen-new.jpg"]
+
+
+@pytest.mark.parametrize("junk", [b"", b"caf\xe9\n"])
+def test_other_csv_files_beside_the_images_do_not_matter(tmp_path, junk):
+    write(tmp_path, [("a.jpeg", "Normal", "TRAIN", None, None)])
+    (tmp_path / "a.csv").write_bytes(junk)
+    assert len(cohort.read_coronahack(tmp_path)) == 1

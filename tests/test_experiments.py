@@ -110,3 +110,7 @@ def test_an_arm_is_found_by_the_name_it_goes_by():
         for arm in experiment.arms:
             assert experiments.find_arm(experiment, arm.name) == arm
     assert experiments.find("c") is experiments.C
+
+
+def test_an_arm_that_diverged_is_never_the_better_one():
+    assert experiments.choose_weights({"none": float("nan"), "imagenet": 0.3}) == "imagenet"

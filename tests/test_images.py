@@ -1,6 +1,8 @@
 """Any image file becomes a square of RGB bytes, or one clear error; pixels are kept once."""
 
 import errno
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -185,3 +187,19 @@ def test_a_full_disk_stops_the_cache_before_a_pixel_is_rendered(tmp_path, monkey
     with pytest.raises(OSError, match=r"No space left.*pixels\.npy"):
         images.cache(tmp_path / "pixels.npy", 5, 4, pytest.fail)
     assert list(tmp_path.iterdir()) == []
+
+
+def png_that_claims(width, height):
+    def chunk(kind, data):
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_an_image_that_claims_a_huge_size_is_refused_by_name(tmp_path):
+    (tmp_path / "huge.png").write_bytes(png_that_claims(100_000, 100_000))
+    with pytest.raises(InputError, match="huge.png is not an image"):
+        images.load(tmp_path / "huge.png", 32)

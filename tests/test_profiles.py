@@ -126,3 +126,23 @@ def test_what_changes_a_run_changes_the_folder_and_nothing_else_does(name):
     changed = dataclasses.replace(quick, **{name: value})
     same = changed.folder_name == quick.folder_name
     assert same == (name in ("data", "arms", "threads"))
+
+
+def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):
+    (tmp_path / "p.yml").write_bytes(b"name: \xff")
+    with pytest.raises(InputError, match="p.yml"):
+        profiles.read(tmp_path / "p.yml")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"learning_rate": float("nan")},
+        {"learning_rate": float("inf")},
+        {"mark_tie": float("nan")},
+        {"seed": 2**32},
+    ],
+)
+def test_numbers_that_no_study_can_use_are_refused_by_name(given):
+    with pytest.raises(InputError, match=next(iter(given))):
+        profiles.from_mapping(given)

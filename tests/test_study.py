@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import cohort as cohorts
-from cxrlib import experiments, files, profiles, study
+from cxrlib import experiments, files, heatmaps, profiles, study
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
 
@@ -185,3 +185,38 @@ def test_a_radiograph_that_cannot_be_read_is_named_and_leaves_no_pixels(real, pr
     with pytest.raises(InputError, match=Path(broken).name):
         study.pixels(real, real.experiment("A"))
     assert list((project / "data" / "pixels").glob("*.npy")) == []
+
+
+class Killed(BaseException):
+    """What `kill -9` would do at this line."""
+
+
+def train_efficient(profile, **options):
+    experiment = profile.experiment("A")
+    return study.train(profile, experiment, experiment.arms[-1], **options)
+
+
+def test_a_run_killed_while_its_heatmaps_are_made_goes_on(tiny, project, monkeypatch):
+    def killed(*_):
+        raise Killed
+
+    once = dataclasses.replace(tiny, epochs=1)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(heatmaps, "write", killed)
+        train_efficient(once)
+    run = train_efficient(once)
+    assert run.finished
+    assert not list(run.folder.glob("checkpoint-*"))
+
+
+def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project):
+    once = dataclasses.replace(tiny, epochs=1)
+    run = train_efficient(once)
+    (run.folder / "run.json").unlink()  # as where the removal of an outdated run was cut short
+    (run.folder / "history.csv").write_text("of an unknown run")
+    assert train_efficient(once).finished
+
+
+def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
+    with pytest.raises(InputError, match="efficient starts from random weights"):
+        train_efficient(tiny, weights=tmp_path / "some.weights.h5")
