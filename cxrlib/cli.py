@@ -17,6 +17,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="COVID detection in chest radiographs, rerun and measured. A study, not a medical device.",
 )
+data = typer.Typer(no_args_is_help=True, help="Get a dataset, and check what is in it.")
+app.add_typer(data, name="data")
+paper = typer.Typer(no_args_is_help=True, help="The paper's printed numbers.")
+app.add_typer(paper, name="paper")
 ProfileFile = Annotated[Path, typer.Option("--profile", help="How big a study runs.")]
 QUICK = Path("profiles/quick.yml")
 
@@ -69,6 +73,25 @@ def train(
 
 
 @app.command()
+def external(
+    experiment: Annotated[str, typer.Argument(help="A, B or C.")],
+    arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
+    folder: Annotated[Path, typer.Argument(help="Cohen et al.'s collection.")],
+    profile: ProfileFile = QUICK,
+):
+    """Test a trained arm on Cohen et al.'s collection, whose patients it has not seen."""
+    from cxrlib import experiments, profiles
+    from cxrlib import study as studies
+
+    settings = profiles.read(_from_root(profile))
+    chosen = settings.experiment(experiment)
+    found = experiments.find_arm(chosen, arm)
+    predictions = studies.external(settings, chosen, found, folder)
+    patients = predictions["patient"].nunique()
+    print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
+
+
+@app.command()
 def notebook(
     name: Annotated[str, typer.Argument(help="02-experiment-a, ...")],
     output: Annotated[Path, typer.Argument(help="Where the executed notebook goes.")],
@@ -83,18 +106,70 @@ def notebook(
 @app.command()
 def keep(profile: ProfileFile = QUICK):
     """Copy a study's numbers, no networks and no pictures, to results/ to be committed."""
-    from cxrlib import profiles, runs
+    from cxrlib import audit, profiles, runs
     from cxrlib import study as studies
-    from cxrlib.cohort import leakage
 
     settings = profiles.read(_from_root(profile))
     kept = files.root() / "results" / settings.name
-    files.write_csv(leakage(studies.cohort(settings)), kept / "leakage.csv")
+    for title, frame in audit.report(studies.cohort(settings)).items():
+        name = title.lower().replace(" ", "-")
+        files.write_csv(frame, kept / "audit" / f"{name}.csv")
     found = [
         run for run in runs.load_all(studies.folder(settings)) if run.info["state"] != runs.RUNNING
     ]
     for path in runs.keep(found, kept):
         print(path.relative_to(files.root()))
+
+
+@data.command()
+def get(
+    name: Annotated[str, typer.Argument(help="coronahack or covid-chestxray.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where it goes; data/NAME by default.")
+    ] = None,
+):
+    """Download a dataset of real radiographs from its owners."""
+    from cxrlib import download
+
+    folder, found = download.get(name, folder)
+    print(f"{folder} {'holds it already' if found else 'holds it now'}")
+
+
+@data.command()
+def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")]):
+    """List all that is wrong with a dataset, and what tells its targets without the lungs."""
+    from cxrlib import audit, cohort
+
+    problems = audit.problems(cohort.listed(place))
+    _print_table("Problems", problems)
+    try:
+        radiographs = cohort.read(place)
+    except InputError as error:
+        raise InputError(f"{error}; the audit needs this mended") from error
+    for title, frame in audit.report(radiographs).items():
+        if title != "Problems":
+            _print_table(title, frame)
+
+
+def _print_table(title, frame):
+    shown = frame.to_string(index=False, max_colwidth=60) if len(frame) else "none"
+    print(f"{title}\n\n{shown}\n")
+
+
+@paper.command()
+def audit(
+    csv: Annotated[Path | None, typer.Option(help="Write every finding's numbers there.")] = None,
+):
+    """Check the paper's tables against the counts behind them. A finding is a row, not an error."""
+    from cxrlib import paper as papers
+
+    numbers, findings = papers.recomputed(), papers.audit()
+    shown = papers.summary(findings)
+    agree = f"{numbers['agrees'].sum()} of the {len(numbers)} printed values"
+    _print_table(f"{agree} follow from the counts. Per cent; intervals of 95 %", shown)
+    print("\n".join(f"{name}: {papers.FINDINGS[name]}" for name in shown["Finding"].unique()))
+    if csv is not None:
+        files.write_csv(findings, csv)
 
 
 @app.command()

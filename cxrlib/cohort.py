@@ -4,86 +4,81 @@ A cohort is a DataFrame with one row a radiograph and the columns
 
     file     name, unique in the cohort
     path     where its pixels are ("" for phantoms, which are simulated when wanted)
-    group    normal, virus, bacteria or covid
+    group    normal, virus, bacteria or covid; "other" where the targets are those of none of them
     patient  who it shows: radiographs that share it are not independent
     source   the collection it comes from
+    publication  what a picture was cut from: pictures that share it share more than a disease
+    view     PA or AP
+    age_group    adult or child
     Normal, Pneumonia, Virus, Bacteria, COVID   the five targets, 0 or 1
 
-and, once split, `split`: train, validation or test.
+and, once split, `split`: train, validation or test. A publication, view or age group that is not
+known is "".
 """
 
-import re
-from importlib import resources
-from pathlib import Path
-
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 
-from cxrlib import targets
 from cxrlib.errors import InputError
+from cxrlib.readers import (
+    COLUMNS,
+    FACTS,
+    LATERAL,
+    OTHER,
+    SPLITS,
+    count_findings,
+    findings,
+    listed,
+    read,
+    read_coronahack,
+    read_covid_chestxray,
+    read_folder,
+)
 
-COLUMNS = ("file", "path", "group", "patient", "source", *targets.TARGETS)
-SPLITS = ("train", "validation", "test")
+__all__ = [
+    "COLUMNS",
+    "FACTS",
+    "FRACTIONS",
+    "LATERAL",
+    "OTHER",
+    "PAPER_COUNTS",
+    "SPLITS",
+    "apart",
+    "count_findings",
+    "families",
+    "findings",
+    "leakage",
+    "listed",
+    "paper_split",
+    "read",
+    "read_coronahack",
+    "read_covid_chestxray",
+    "read_folder",
+    "sample",
+    "split_by_image",
+    "split_by_patient",
+]
+
+FRACTIONS = (0.64, 0.16, 0.20)
+"""Of each group in training, validation and test (Albert 2020)."""
 
 PAPER_COUNTS = {"normal": 1400, "virus": 700, "bacteria": 700, "covid": 58}
 """Radiographs that the paper sampled of each group."""
 
-LATERAL = (
-    "35AF5C3B-D04D-4B4B-92B7-CB1F67D83085.jpeg",
-    "44C8E3D6-20DA-42E9-B33B-96FA6D6DE12F.jpeg",
-    "4C4DEFD8-F55D-4588-AAD6-C59017F55966.jpeg",
-    "D5ACAA93-C779-4E22-ADFA-6A220489F840.jpeg",
-)
-"""Side views among the COVID images, dropped by the paper."""
 
-_NAME, _LABEL, _FOLDER = "X_ray_image_name", "Label", "Dataset_type"
-_VIRUS, _CAUSE = "Label_2_Virus_category", "Label_1_Virus_category"
-_IMAGES = {".jpeg", ".jpg", ".png"}
-
-
-def read_coronahack(root):
-    """Reads the CoronaHack Chest X-Ray dataset as Kaggle ships it.
-
-    Finds the metadata file and the images wherever they lie below `root`. Drops what the paper
-    drops: Stress-Smoking (ARDS), Streptococcus and the four lateral views; SARS joins COVID.
+def apart(cohort, other):
+    """Gives the radiographs of a cohort that share no patient and no publication with another's.
 
     Args:
-        root: Folder that holds the unpacked dataset.
-
-    Returns:
-        A cohort of 5,899 rows (all that can be had) in the paper's order: the TRAIN rows by name
-        as a spreadsheet sorts them, then the TEST rows as the metadata file lists them.
-
-    Raises:
-        InputError: No folder, no metadata file, a column or label that is not CoronaHack's, or
-            images that the metadata lists and the folder lacks.
+        cohort: A cohort to test on.
+        other: A cohort that was trained on.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"no folder {root}: point `data` at the unpacked CoronaHack dataset")
-    table = _coronahack_metadata(root)
-    table = table[~table[_NAME].isin(LATERAL)].assign(group=_coronahack_groups)
-    table = table[table["group"].notna()]
-    train = table[table[_FOLDER] == "TRAIN"].sort_values(_NAME, key=_spreadsheet_key)
-    table = pd.concat([train, table[table[_FOLDER] == "TEST"]])
-    cohort = pd.DataFrame(
-        {
-            "file": table[_NAME],
-            "path": _image_paths(root, table[_NAME]),
-            "group": table["group"],
-            "patient": _coronahack_patients(table),
-            "source": table["group"].map(lambda group: "cohen" if group == "covid" else "kermany"),
-        }
-    ).reset_index(drop=True)
-    return with_targets(cohort)
-
-
-def with_targets(cohort):
-    """Adds the five target columns that follow from the `group` column."""
-    columns = pd.DataFrame(
-        targets.encode(cohort["group"]), columns=list(targets.TARGETS), index=cohort.index
-    )
-    return pd.concat([cohort, columns], axis=1)
+    published = set(other["publication"]) - {""}
+    shared = cohort["patient"].isin(other["patient"]) | cohort["publication"].isin(published)
+    return cohort[~shared].reset_index(drop=True)
 
 
 def sample(cohort, counts):
@@ -91,7 +86,8 @@ def sample(cohort, counts):
 
     Args:
         cohort: A cohort.
-        counts: Group name -> number of radiographs. A group that is taken whole keeps its order.
+        counts: Group name -> number of radiographs, 0 for all that there are. A group that is
+            taken whole keeps its order.
 
     Raises:
         InputError: A group has fewer radiographs than asked for.
@@ -99,6 +95,7 @@ def sample(cohort, counts):
     parts = []
     for group, n in counts.items():
         rows = cohort[cohort["group"] == group]
+        n = n or len(rows)
         if n > len(rows):
             raise InputError(
                 f"{n} {group} radiographs asked for, {len(rows)} there: lower `{group}`"
@@ -134,6 +131,84 @@ def split_by_image(cohort):
     return pd.concat(parts).reset_index(drop=True)
 
 
+def split_by_patient(cohort, seed, fractions=FRACTIONS):
+    """Splits each group so that no patient, and no publication, is in two splits.
+
+    The largest families of radiographs are placed first, each where it brings the group's split
+    nearest to the fractions (least squares, relative to what is wanted).
+
+    Args:
+        cohort: A cohort; every group needs at least three families (see `families`).
+        seed: A whole number; another one draws another split. The rows' order plays no part.
+        fractions: Of training, validation and test.
+
+    Returns:
+        The cohort with a column `split`, rows ordered by group, then split.
+
+    Raises:
+        InputError: A group has fewer than three families.
+    """
+    names, counts = np.unique(cohort["group"], return_counts=True)
+    rare_first = list(names[np.lexsort([names, counts])])
+    # A patient may have radiographs in two groups: the rarer one decides where they all go.
+    family, rarity = families(cohort), cohort["group"].map(rare_first.index)
+    main = rarity.groupby(family).transform("min")
+    placed, rng = {}, np.random.default_rng(seed)
+    for rank, group in enumerate(rare_first):
+        sizes = family[main == rank].value_counts()
+        if len(sizes) < 3:
+            raise InputError(
+                f"{len(sizes)} independent {group} patients cannot be split in three: add some"
+            )
+        placed |= _place(sizes, np.array(fractions), rng)
+    split = family.map(placed)
+    groups_as_they_come = pd.factorize(cohort["group"])[0]
+    order = np.lexsort([split.map(SPLITS.index), groups_as_they_come])
+    return cohort.assign(split=split).iloc[order].reset_index(drop=True)
+
+
+def families(cohort):
+    """Tells which radiographs are not independent: they share a patient or a publication.
+
+    Args:
+        cohort: A cohort.
+
+    Returns:
+        Series of a name for each radiograph, the same for all that hang together, however long
+        the chain: the first file name among them.
+    """
+    n = len(cohort)
+    codes = [pd.factorize(cohort["patient"])[0]]
+    # A radiograph without a known publication shares it with none.
+    alone = "alone " + cohort["file"]
+    published = cohort["publication"].where(cohort["publication"] != "", alone)
+    codes.append(pd.factorize(published)[0] + codes[0].max(initial=-1) + 1)
+    width = n + codes[1].max(initial=-1) + 1
+    ends = [n + code for code in codes]
+    edges = coo_array(
+        (np.ones(2 * n, bool), (np.tile(np.arange(n), 2), np.concatenate(ends))), (width, width)
+    )
+    labels = connected_components(edges, directed=False)[1][:n]
+    return cohort["file"].groupby(labels).transform("min").rename("family")
+
+
+def _place(sizes, fractions, rng):
+    """Places families of these sizes in the splits: family -> split."""
+    sizes = sizes.sort_index().sample(frac=1, random_state=rng)
+    sizes = sizes.sort_values(ascending=False, kind="stable")
+    wanted = fractions * sizes.sum()
+    have, placed = np.zeros(3), {}
+    for i, (family, size) in enumerate(sizes.items()):
+        cost = size * (size - 2 * (wanted - have)) / wanted
+        empty = have == 0
+        if len(sizes) - i <= empty.sum():  # the last ones go where there is none yet
+            cost[~empty] = np.inf
+        chosen = int(np.argmin(cost))
+        have[chosen] += size
+        placed[family] = SPLITS[chosen]
+    return placed
+
+
 def paper_split(cohort):
     """Regenerates the paper's 2,858 sampled radiographs and their split, from the names alone.
 
@@ -159,77 +234,3 @@ def leakage(cohort):
     seen = test["patient"].isin(cohort.loc[cohort["split"] == "train", "patient"])
     counted = seen.groupby(test["group"], sort=False).agg(["size", "sum"]).reset_index()
     return counted.set_axis(["group", "test_images", "with_patient_in_train"], axis=1)
-
-
-def _coronahack_metadata(root):
-    needed = {_NAME, _LABEL, _FOLDER, _VIRUS, _CAUSE}
-    files = sorted(root.rglob("*.csv"))
-    tables = {file: _columns(file) for file in files if file.is_file()}
-    for file, columns in tables.items():
-        if needed <= columns:
-            return pd.read_csv(file)
-    nearest = max(tables, key=lambda file: len(needed & tables[file]), default=None)
-    if nearest is None:
-        raise InputError(
-            f"no metadata file below {root}: Chest_xray_Corona_Metadata.csv is missing"
-        )
-    missing = ", ".join(sorted(needed - tables[nearest]))
-    raise InputError(f"{nearest} lacks the column {missing}: take CoronaHack's own metadata file")
-
-
-def _columns(file):
-    """Gives a CSV file's column names; none if it is something else."""
-    try:
-        return set(pd.read_csv(file, nrows=0).columns)
-    except ValueError:
-        return set()
-
-
-def _coronahack_groups(table):
-    """Gives each metadata row its group, or None where the paper drops the row."""
-    unknown = set(table[_LABEL]) - {"Normal", "Pnemonia"}
-    if unknown:
-        raise InputError(f"unknown {_LABEL} {sorted(map(str, unknown))[0]!r} in the metadata")
-    facts = table[[_LABEL, _CAUSE, _VIRUS]].astype(object).fillna("")
-    groups = {
-        ("Normal", "", ""): "normal",
-        ("Pnemonia", "Virus", ""): "virus",
-        ("Pnemonia", "bacteria", ""): "bacteria",
-        ("Pnemonia", "Virus", "COVID-19"): "covid",
-        ("Pnemonia", "Virus", "SARS"): "covid",
-    }
-    return [groups.get(row) for row in facts.itertuples(index=False, name=None)]
-
-
-def _spreadsheet_key(names):
-    """Sorts as the paper's spreadsheet did: no case, no hyphen or apostrophe, underscore first."""
-    return names.str.lower().str.replace("[-']", "", regex=True).str.replace("_", " ")
-
-
-def _image_paths(root, names):
-    found = {path.name: str(path) for path in root.rglob("*") if path.suffix.lower() in _IMAGES}
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise InputError(
-            f"{len(missing)} images of the metadata are not below {root}"
-            f" ({missing[0]} is the first): unpack the whole dataset there"
-        )
-    return names.map(found)
-
-
-def _coronahack_patients(table):
-    """Names who a radiograph shows, as far as file names and Cohen's metadata tell.
-
-    Kermany's person number counts within its class: most numbers occur in both, so the same
-    number in virus and bacteria is taken for two people.
-    """
-    with resources.files("cxrlib.facts").joinpath("covid_patients.csv").open() as file:
-        covid = pd.read_csv(file).set_index("file")["patient"]
-
-    def patient(name, group):
-        if group == "covid":
-            return f"cohen-{covid.get(name, name)}"
-        study = re.match(r"person\d+|(?:NORMAL2-)?IM-\d+", name)
-        return f"{group}-{study[0]}" if study else f"{group}-{name}"
-
-    return [patient(*row) for row in zip(table[_NAME], table["group"])]

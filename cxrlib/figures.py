@@ -19,7 +19,13 @@ ARM_COLOURS = dict(
         ["#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73"],  # Okabe and Ito: colour-blind safe
     )
 )
-GROUPS = {"normal": "Normal", "virus": "Virus", "bacteria": "Bacteria", "covid": "COVID"}
+GROUPS = {
+    "normal": "Normal",
+    "virus": "Virus",
+    "bacteria": "Bacteria",
+    "covid": "COVID",
+    "other": "Other",
+}
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c"}
 WIDTH = 8.0
@@ -46,7 +52,8 @@ def groups(cohort):
     style()
     figure, axis = plt.subplots(figsize=(WIDTH, 2.8))
     counts = cohort.groupby(["group", "split"]).size().unstack(fill_value=0)
-    _stacked(axis, counts.loc[list(GROUPS), list(SPLIT_COLOURS)].rename(GROUPS))
+    there = [group for group in GROUPS if group in counts.index]
+    _stacked(axis, counts.reindex(there, columns=SPLIT_COLOURS, fill_value=0).rename(GROUPS))
     return _closed(figure)
 
 
@@ -55,7 +62,7 @@ def target_counts(cohort):
     style()
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     counts = cohort.groupby("split")[list(targets.TARGETS)].sum().T
-    _stacked(axis, counts[list(SPLIT_COLOURS)])
+    _stacked(axis, counts.reindex(columns=SPLIT_COLOURS, fill_value=0))
     return _closed(figure)
 
 
@@ -181,6 +188,81 @@ def comparison(these, target="all", metric="accuracy"):
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
+    return _closed(figure)
+
+
+def confounders(table):
+    """What each fact alone tells about each target, from 0 (nothing) to 1 (it settles it).
+
+    Args:
+        table: As `audit.confounders` gives it.
+    """
+    style()
+    strength = table.pivot(index="fact", columns="target", values="strength")
+    strength = strength.loc[table["fact"].unique(), list(targets.TARGETS)].dropna(how="all")
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(strength) + 1.1))
+    shades = {"cmap": "Blues", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f"}
+    sns.heatmap(strength, ax=axis, linewidths=1, cbar=False, annot_kws={"size": 9}, **shades)
+    names = [name.get_text().replace("_", " ") for name in axis.get_yticklabels()]
+    axis.set_yticklabels(names, rotation=0)
+    axis.set(xlabel="", ylabel="")
+    axis.xaxis.tick_top()
+    return _closed(figure)
+
+
+def trivial(table):
+    """AUC of models without anatomy: filled dots tested by patient, hollow ones on the given split.
+
+    Args:
+        table: As `audit.report` gives it: rows of `audit.trivial` with a column `tested`.
+    """
+    style()
+    table = table.dropna(subset="auc")
+    names = list(table["features"].unique())
+    rows = [(target, name) for target in targets.TARGETS for name in names]
+    rows = [row for row in rows if row in set(zip(table["target"], table["features"]))]
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.25 * len(rows) + 1.2))
+    colours = dict(zip(names, sns.color_palette("colorblind", len(names))))
+    for row in table.itertuples():
+        own = row.tested == "given split"
+        y, colour = rows.index((row.target, row.features)) + 0.16 * (2 * own - 1), colours[row[1]]
+        axis.plot([row.low, row.high], [y, y], color=colour, linewidth=1.5)
+        face = "white" if own else colour
+        axis.plot(row.auc, y, "o", color=colour, markerfacecolor=face, markersize=5)
+    axis.axvline(0.5, color="black", linewidth=1)
+    axis.set_yticks(range(len(rows)), [f"{target}, {name}" for target, name in rows])
+    axis.invert_yaxis()
+    axis.set_xlabel("AUC (95 % interval); 0.5 is chance")
+    marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
+    ways = ["by patient", "on the study's split"]
+    figure.legend(marks, ways, loc="outside upper right", ncols=2, frameon=False)
+    return _closed(figure)
+
+
+def restated(numbers):
+    """One printed measure of every arm: filled with its exact interval, hollow as printed.
+
+    Args:
+        numbers: Rows of `paper.recomputed`, one an arm.
+    """
+    style()
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.34 * len(numbers) + 1.2))
+    for y, row in enumerate(numbers.itertuples()):
+        colour = ARM_COLOURS[row.architecture, row.weights]
+        exact = (row.right, row.right_low, row.right_high, y - 0.13, colour)
+        printed = (row.printed, row.printed_low, row.printed_high, y + 0.13, "white")
+        for value, low, high, place, face in (exact, printed):
+            axis.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=1.5)
+            axis.plot(100 * value, place, "o", color=colour, markerfacecolor=face, markersize=6)
+    arms = zip(numbers["experiment"], numbers["architecture"], numbers["weights"])
+    names = [f"{experiment}  {tables.arm_label(*arm)}" for experiment, *arm in arms]
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    target, metric = numbers[["target", "metric"]].iloc[0]
+    axis.set_xlabel(f"{tables.LABELS[metric]} for {target}, per cent (95 % interval)")
+    marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
+    ways = ["exact, each image once", "as printed"]
+    figure.legend(marks, ways, loc="outside upper right", ncols=2, frameon=False)
     return _closed(figure)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cxrlib.errors import InputError
+from cxrlib import decode
+from cxrlib.decode import dicom_facts  # noqa: F401
 from cxrlib.files import replacing
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
@@ -25,7 +26,7 @@ def load(path, size):
     """Decodes an image file and resizes it to a square, without keeping the aspect as the paper.
 
     Args:
-        path: A JPEG, PNG or other file that OpenCV reads; 16-bit is reduced to 8, alpha dropped.
+        path: An image of any kind that `decode.read` reads, DICOM among them.
         size: Edge of the result in pixels.
 
     Returns:
@@ -35,16 +36,8 @@ def load(path, size):
         OSError: The file cannot be opened.
         InputError: It is not an image; the message names the file.
     """
-    content = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    except cv2.error:  # it claims an impossible size
-        image = None
-    if image is None:
-        raise InputError(
-            f"{path} is not an image that can be read: replace the file or drop its row"
-        )
-    return resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), size)
+    image = resize(decode.read(path), size)
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
 def resize(image, size):

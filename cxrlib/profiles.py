@@ -13,7 +13,9 @@ import yaml
 from cxrlib import experiments
 from cxrlib.errors import InputError
 
-COHORTS = ("phantom", "coronahack")
+COHORTS = ("phantom", "coronahack", "folder")
+BY_IMAGE, BY_PATIENT = "paper", "by-patient"
+_FEWEST = {"normal": 3, "virus": 3, "bacteria": 3, "covid": 5}
 INITIALISATIONS = (experiments.BEST, "imagenet", "none")
 
 
@@ -28,14 +30,16 @@ class Profile:
     """
 
     name: str = "quick"  # of the study: its runs go to runs/<name>-<digest>
-    cohort: str = "phantom"  # phantom or coronahack
-    data: str = ""  # folder of the real radiographs; unused for phantoms
+    cohort: str = "phantom"  # phantom, coronahack, or folder: your own, listed in a CSV file
+    data: str = ""  # the dataset's folder, or your CSV file; unused for phantoms
+    split: str = "paper"  # paper: by image, as the paper did; by-patient: no patient on both sides
     image_size: int = 128  # edge in pixels; at least 121
-    normal: int = 180  # radiographs of each group
+    normal: int = 180  # radiographs of each group; 0: all there are (not for phantoms)
     virus: int = 90
     bacteria: int = 90
     covid: int = 45
     mark_tie: float = 0.0  # phantoms: how often the group decides the mark, 0 to 1
+    source_tie: float = 0.0  # phantoms: how often the group decides source, age and view, 0 to 1
     arms: tuple[str, ...] = ()  # names of the arms to run; empty: all
     initialisation: str = "best"  # of B and C: best (on validation in A), imagenet or none
     epochs: int = 25  # at most; 0: the paper's 30, 30 and 50
@@ -57,6 +61,7 @@ class Profile:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
         _one_of("cohort", self.cohort, COHORTS)
+        _one_of("split", self.split, (BY_IMAGE, BY_PATIENT))
         _one_of("initialisation", self.initialisation, INITIALISATIONS)
         _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
         known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
@@ -64,15 +69,11 @@ class Profile:
             _one_of("arms", arm, sorted(known))
         if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
             raise InputError(f"name {self.name!r}: use small letters, digits, - and _")
-        for name, least in {
-            "image_size": 121,
-            "virus": 3,
-            "bacteria": 3,
-            "normal": 3,
-            "covid": 5,
-        }.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}: at least {least}")
+        for name, least in {"image_size": 121, **_FEWEST}.items():
+            value = getattr(self, name)
+            everything = value == 0 and name in _FEWEST and self.cohort != "phantom"
+            if value < least and not everything:
+                raise InputError(f"{name} is {value}: at least {least}")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is float and not math.isfinite(value):
@@ -81,8 +82,9 @@ class Profile:
                 raise InputError(f"{field.name} is {value}: it cannot be negative")
         if self.seed >= 2**32:
             raise InputError(f"seed is {self.seed}: below {2**32}")
-        if self.mark_tie > 1:
-            raise InputError(f"mark_tie is {self.mark_tie}: it lies between 0 and 1")
+        for name in ("mark_tie", "source_tie"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} is {getattr(self, name)}: it lies between 0 and 1")
 
     @property
     def counts(self):

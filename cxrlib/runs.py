@@ -4,6 +4,8 @@ run.json          experiment, arm, state, schedule, seed, fingerprint, versions,
 history.csv       one row an epoch
 predictions.csv   probabilities of the validation and test radiographs
 metrics.csv       the measures on the test radiographs
+external.csv      probabilities of radiographs from elsewhere, where the run was tested on some
+findings.csv      what became of each finding there
 model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
@@ -18,7 +20,9 @@ import pandas as pd
 from cxrlib.errors import InputError
 from cxrlib.files import read_json, replacing
 
-KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
+KEPT = (
+    "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
+)  # fmt: skip
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 
 
@@ -76,6 +80,12 @@ class Run:
         return pd.read_csv(self.folder / "metrics.csv")
 
     @property
+    def external(self):
+        """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""
+        path = self.folder / "external.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
     def heatmaps(self):
         """uint8 memory map (n test radiographs, edge, edge), row by row `test_predictions`."""
         return np.load(self.folder / "heatmaps.npy", mmap_mode="r")
@@ -111,7 +121,7 @@ def keep(runs, folder):
     Args:
         runs: Finished or not-run runs.
         folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
-            metrics.csv go.
+            metrics.csv go, and where there are some external.csv and findings.csv.
 
     Returns:
         Paths of the folders written.

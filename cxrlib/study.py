@@ -13,9 +13,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from cxrlib import augment, experiments, files, images, phantom, runs
+from cxrlib import augment, experiments, files, images, phantom, profiles, runs
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
+
+SIMULATOR = (phantom,)
+"""The modules that phantoms are made by."""
 
 VERSIONED = ("cxrlib", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
@@ -35,18 +38,37 @@ def cohort(profile):
     """Makes a profile's cohort: radiographs, targets and split.
 
     Returns:
-        A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have index and mark.
+        A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have what
+        `phantom.table` says of them. A user's table that has a split keeps it, and every row.
 
     Raises:
-        InputError: The data folder is missing or not what the profile says.
+        InputError: The data are missing or not what the profile says.
     """
+    everything = _everything(profile)
+    if "split" in everything:
+        return everything
+    if profile.cohort != "phantom":
+        everything = cohorts.sample(everything, profile.counts)
+    if profile.split == profiles.BY_PATIENT:
+        return cohorts.split_by_patient(everything, profile.seed)
+    return cohorts.split_by_image(everything)
+
+
+def split(profile):
+    """Says how a profile's cohort is split: "paper", "by-patient", or "given" with the data."""
+    return "given" if "split" in _everything(profile) else profile.split
+
+
+@functools.cache
+def _everything(profile):
+    """Gives all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":
-        table = phantom.table(profile.counts, mark_tie=profile.mark_tie)
-        return cohorts.split_by_image(table.assign(path=""))
+        ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
+        return phantom.table(profile.counts, **ties).assign(path="", publication="")
     if not profile.data:
-        raise InputError("data is empty: name the folder of the unpacked CoronaHack dataset")
-    everything = cohorts.read_coronahack(files.root() / profile.data)
-    return cohorts.split_by_image(cohorts.sample(everything, profile.counts))
+        raise InputError("data is empty: name the dataset's folder, or the CSV file that lists it")
+    read = {"coronahack": cohorts.read_coronahack, "folder": cohorts.read_folder}
+    return read[profile.cohort](files.root() / profile.data)
 
 
 def radiographs(profile, experiment):
@@ -64,7 +86,7 @@ def image(profile, row):
     Returns:
         uint8 array (size, size, 3).
     """
-    if row["source"] == "phantom":
+    if not row["path"]:
         return _simulated(profile, row).image
     return images.load(row["path"], profile.image_size)
 
@@ -75,27 +97,31 @@ def truth(profile, row):
     Returns:
         Dict of "lungs", "lesions" and "marks" -> bool mask (size, size); empty if real.
     """
-    if row["source"] != "phantom":
+    if row["path"]:
         return {}
     known = _simulated(profile, row)
     return {"lungs": known.lungs, "lesions": known.lesions, "marks": known.marks}
 
 
 def _simulated(profile, row):
-    return phantom.simulate(
-        int(row["index"]), profile.image_size, target=row["group"], mark=row["mark"]
-    )
+    facts = {name: row[name] for name in ("mark", "age_group", "view", "source", "device")}
+    return phantom.simulate(int(row["index"]), profile.image_size, target=row["group"], **facts)
 
 
-def pixels(profile, experiment):
-    """Gives the pixels of an experiment's radiographs, rendered once and kept on disk.
+def pixels(profile, experiment, table=None):
+    """Gives radiographs as an experiment treats them, rendered once and kept on disk.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        table: The radiographs, with a column `copy`; the experiment's own (`radiographs`) if None.
 
     Returns:
-        Read-only uint8 memory map (n, size, size, 3), row by row `radiographs`.
+        Read-only uint8 memory map (n, size, size, 3), row by row the radiographs.
     """
-    table = radiographs(profile, experiment)
+    table = radiographs(profile, experiment) if table is None else table
     facts = [
-        fingerprint(profile, experiment), profile.image_size, experiment.treatment,
+        _fingerprint(table, experiment), profile.image_size, experiment.treatment,
         inspect.getsource(images), inspect.getsource(augment),
     ]  # fmt: skip
     name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
@@ -149,6 +175,7 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
             "architecture": arm.architecture,
             "weights": initial,
             "cohort": profile.cohort,
+            "split": split(profile),
             "image_size": profile.image_size,
             "seed": profile.seed,
             "schedule": dataclasses.asdict(schedule),
@@ -183,16 +210,52 @@ def ensure(profile, name):
     return [train(profile, experiment, arm) for arm in experiment.arms]
 
 
+def external(profile, experiment, arm, root):
+    """Tests a trained arm on Cohen et al.'s collection, none of whose patients it has seen.
+
+    Radiographs that share a publication with the cohort are left out, too. Writes external.csv
+    and findings.csv, what became of each finding, in the run folder.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        arm: One of its arms; it is trained if it is not yet.
+        root: Folder of the collection, as `cohort.read_covid_chestxray` takes it.
+
+    Returns:
+        The predictions, as `training.predict` gives them.
+
+    Raises:
+        InputError: The collection cannot be read, or the arm could not be run.
+    """
+    run = train(profile, experiment, arm)
+    if not run.finished:
+        raise InputError(f"{run.experiment} {run.arm} was not run: {run.info['reason']}")
+    from cxrlib import backend, training  # seconds: Keras comes with them
+
+    collection = cohorts.apart(cohorts.read_covid_chestxray(root), _everything(profile))
+    collection = collection.assign(split="test", copy=0)
+    model = backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
+    cache = pixels(profile, experiment, collection)
+    batch = profile.schedule(experiment, arm.architecture).batch_size
+    predictions = training.predict(model, cache, collection, ("test",), batch)
+    files.write_csv(predictions.drop(columns=["split", "copy"]), run.folder / "external.csv")
+    files.write_csv(cohorts.count_findings(root), run.folder / "findings.csv")
+    return predictions
+
+
 def fingerprint(profile, experiment):
     """Digests what an experiment's pixels and targets are made from.
 
     For phantoms the simulator's own source counts as data; for files their names and sizes do.
     """
-    table = radiographs(profile, experiment)
-    if profile.cohort == "phantom":
-        content = inspect.getsource(phantom)
-    else:
-        content = [Path(path).stat().st_size for path in table["path"]]
+    return _fingerprint(radiographs(profile, experiment), experiment)
+
+
+def _fingerprint(table, experiment):
+    simulated = (table["path"] == "").all()
+    sources = [inspect.getsource(module) for module in SIMULATOR]
+    content = sources if simulated else [Path(path).stat().st_size for path in table["path"]]
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
     return _digest([table.drop(columns="path").to_csv(index=False), content, copies])
 

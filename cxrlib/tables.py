@@ -27,6 +27,13 @@ LABELS = {
 }
 """How names of the code read in tables and figures."""
 
+SPLITS = {
+    "paper": "split by image, as in the paper",
+    "by-patient": "split by patient",
+    "given": "split as the data came",
+}
+"""How a run's split reads in a caption."""
+
 
 class Table:
     """A frame with a caption, shown numbered in the book and as HTML in JupyterLab.
@@ -94,8 +101,8 @@ def overall(these, name):
         rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
     columns = ["Arm", *(LABELS[metric] for metric in metrics.OVERALL)]
     caption = (
-        f"Experiment {these[0].experiment}, the whole answer: per cent (95 % interval);"
-        " the Hamming loss is a share. Under each arm what the paper printed."
+        f"Experiment {these[0].experiment}, the whole answer, {_split(these)}: per cent (95 %"
+        " interval); the Hamming loss is a share. Under each arm what the paper printed."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -131,8 +138,8 @@ def per_target(these, name):
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
     caption = (
-        f"Experiment {these[0].experiment}, target by target: per cent (95 % interval), each beside"
-        " the value that the paper printed."
+        f"Experiment {these[0].experiment}, target by target, {_split(these)}: per cent (95 %"
+        " interval), each beside the value that the paper printed."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -158,7 +165,7 @@ def arms(these, name):
                 "Training": _minutes(info["training_seconds"]) if finished else "–",
             }
         )
-    return Table(pd.DataFrame(rows), "The arms and what became of them.", name)
+    return Table(pd.DataFrame(rows), f"The arms and what became of them; {_split(these)}.", name)
 
 
 def setup(experiment, profile, name):
@@ -176,6 +183,7 @@ def setup(experiment, profile, name):
             experiment.treatment.replace("+", " + "),
             published.treatment.replace("+", " + "),
         ),
+        ("Split", SPLITS[profile.split].removeprefix("split "), "by image"),
         ("Edge in pixels", profile.image_size, 768),
         ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
         ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
@@ -196,20 +204,72 @@ def setup(experiment, profile, name):
     return Table(frame, f"Experiment {experiment.name} as run here and as published.", name)
 
 
-def cohort(table, name):
-    """Tabulates radiographs by group and split."""
+def cohort(table, name, split):
+    """Tabulates radiographs by group and split; `split` says how they were split."""
     counted = table.groupby(["group", "split"], sort=False).size().unstack(fill_value=0)
     counted = counted[["train", "validation", "test"]]
     counted["all"] = counted.sum(axis=1)
     counted.loc["all"] = counted.sum()
     frame = counted.reset_index().rename(columns={"group": "Group"})
-    return Table(frame, "Radiographs by group and split.", name)
+    return Table(frame, f"Radiographs by group and split; {SPLITS[split]}.", name)
 
 
-def leakage(counts, name):
+def leakage(counts, name, split):
     """Tabulates test radiographs whose patient also occurs in training (see `cohort.leakage`)."""
     frame = counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
-    return Table(frame, "Test radiographs of patients who also have one in training.", name)
+    caption = f"Test radiographs of patients who also have one in training; {SPLITS[split]}."
+    return Table(frame, caption, name)
+
+
+def splits(these, others, name):
+    """Tabulates the same arms under two splits, row under row.
+
+    Args:
+        these, others: Runs of the same arms; each list under one split.
+        name: The table's label.
+    """
+    rows = []
+    for pair in zip(these, others):
+        for run in pair:
+            arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
+            cells = _cells(run.metrics, "all", ("accuracy", "macro_f1"))
+            recall = _cells(run.metrics, "COVID", ("recall",))
+            rows.append([arm, SPLITS[run.info["split"]].removeprefix("split "), *cells, *recall])
+    columns = ["Arm", "Split", LABELS["accuracy"], LABELS["macro_f1"], "COVID recall"]
+    caption = "The same arms under two splits: per cent (95 % interval, counting patients)."
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def findings(counts, name):
+    """Tabulates what a collection's findings mean here (see `cohort.count_findings`)."""
+    shown = counts.assign(group=counts["group"].replace("", "left out"))
+    frame = shown.set_axis(["Finding", "Counts as", "Because", "Radiographs"], axis=1)
+    return Table(frame, "Frontal radiographs by finding, and the group that each counts as.", name)
+
+
+def external(these, name):
+    """Tabulates how often each arm says COVID of radiographs from elsewhere, by their group.
+
+    Args:
+        these: Runs that were tested there.
+        name: The table's label.
+    """
+    rows = []
+    for run in these:
+        arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
+        said = run.external.assign(covid=run.external["p_COVID"] >= 0.5)
+        cells = {"Arm": f"{arm}, {SPLITS[run.info['split']]}"}
+        for group, part in said.groupby("group"):
+            share, patients = part["covid"].mean(), part["patient"].nunique()
+            column = f"{group} ({len(part)}, {patients}\u00a0patients)"
+            cells[column] = interval(share, *metrics.proportion(share, patients))
+        rows.append(cells)
+    caption = "Called COVID, per cent (95 % interval, counting patients), by what they show."
+    return Table(pd.DataFrame(rows), caption, name)
+
+
+def _split(these):
+    return " and ".join(dict.fromkeys(SPLITS[run.info["split"]] for run in these))
 
 
 def _overall_cells(run):

@@ -1,8 +1,51 @@
-"""A study in a folder of its own, as small as one can be."""
+"""What many tests start from: the smallest study in a folder of its own, and made-up runs."""
 
+import json
+
+import numpy as np
+import pandas as pd
 import pytest
 
-from cxrlib import profiles
+from cxrlib import metrics, profiles, runs
+from cxrlib.targets import GROUPS, TARGETS, encode
+
+
+def make_run(folder, architecture="efficient", weights="none", experiment="A", **changed):
+    """Writes a run folder as training leaves it, with made-up answers, and reads it."""
+    rng = np.random.default_rng(1)
+    folder = folder / experiment / f"{architecture}-{weights}"
+    folder.mkdir(parents=True)
+    groups = np.repeat(list(GROUPS), 5)
+    truth = encode(groups)
+    facts = pd.DataFrame({"file": range(20), "group": groups, "patient": range(20), "copy": 0})
+    columns = {f"y_{t}": truth[:, i] for i, t in enumerate(TARGETS)}
+    columns |= {f"p_{t}": rng.random(20) * 0.6 + truth[:, i] * 0.4 for i, t in enumerate(TARGETS)}
+    predictions = facts.assign(split="test", **columns)
+    predictions.to_csv(folder / "predictions.csv", index=False)
+    metrics.of_predictions(predictions).to_csv(folder / "metrics.csv", index=False)
+    history = pd.DataFrame({"epoch": [1, 2], "seconds": [1, 1]})
+    for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
+        history[name] = [0.7, 0.5]
+    history.to_csv(folder / "history.csv", index=False)
+    np.save(folder / "heatmaps.npy", np.zeros((20, 16, 16), np.uint8))
+    info = {
+        "experiment": experiment, "arm": folder.name, "architecture": architecture,
+        "weights": weights, "state": runs.FINISHED, "epochs": 2, "best_epoch": 2, "seed": 1,
+        "cohort": "phantom", "split": "paper", "schedule": {"epochs": 3}, "images_per_epoch": 1000,
+        "training_seconds": 300.0, "precision": "float32", "python": "3.11", "machine": "m",
+        "versions": {"keras": "3"}, **changed,
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(info))
+    return runs.load(folder)
+
+
+@pytest.fixture
+def these(tmp_path):
+    """A finished run of Efficient and an arm that could not be run."""
+    missing = make_run(
+        tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights unavailable"
+    )
+    return [make_run(tmp_path), missing]
 
 
 @pytest.fixture(scope="session")

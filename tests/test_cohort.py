@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cohort
+from cxrlib import cohort, readers
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
 
@@ -106,7 +106,7 @@ def test_a_missing_folder_says_what_to_point_where(tmp_path):
 
 def test_names_sort_as_the_papers_spreadsheet_sorts_them():
     names = pd.Series(["person10_b.jpeg", "person1_v.jpeg", "IM-02.jpeg", "im-01.jpeg", "b'a.jpg"])
-    ordered = names.sort_values(key=cohort._spreadsheet_key)
+    ordered = names.sort_values(key=readers._spreadsheet_key)
     assert list(ordered) == [
         "b'a.jpg", "im-01.jpeg", "IM-02.jpeg", "person1_v.jpeg", "person10_b.jpeg",
     ]  # fmt: skip
@@ -196,7 +196,7 @@ def test_training_rows_come_sorted_and_before_test_rows_as_they_stand(tmp_path):
 )
 def test_hyphens_apostrophes_and_case_do_not_count_and_an_underscore_comes_first(first, then):
     for names in ([first, then], [then, first]):
-        ordered = pd.Series(names).sort_values(key=cohort._spreadsheet_key)
+        ordered = pd.Series(names).sort_values(key=readers._spreadsheet_key)
         assert list(ordered) == [first, then]
 
 

@@ -1,20 +1,22 @@
 """Figures say what their axes are, and show what is in their frames."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cohort, figures, runs
+from cxrlib import figures, runs
 from cxrlib.errors import InputError
-from cxrlib.targets import GROUPS
-from tests.test_tables_and_figures import make_run
+from cxrlib.targets import GROUPS, TARGETS, encode
+from tests.conftest import make_run
 
 
 @pytest.fixture(scope="module")
 def radiographs():
     groups = np.repeat(list(GROUPS), 5)
     splits = ["train", "train", "train", "validation", "test"] * 4
-    return cohort.with_targets(pd.DataFrame({"group": groups, "split": splits}))
+    answers = pd.DataFrame(encode(groups), columns=list(TARGETS))
+    return answers.assign(group=groups, split=splits)
 
 
 def lengths(axis):
@@ -73,3 +75,21 @@ def test_a_sheet_draws_the_outlines_it_is_given():
     figure = figures.sheet(images, "abcde", masks=masks)
     assert [axis.get_title() for axis in figure.axes] == ["a", "b", "c", "d", "e", "", "", ""]
     assert len(figure.axes[0].collections) == 1
+
+
+def test_figures_are_drawn_and_none_is_left_open(these, radiographs):
+    pixels = np.zeros((20, 16, 16, 3), np.uint8)
+    half = np.eye(16, dtype=bool)
+    drawn = [
+        figures.groups(radiographs),
+        figures.target_counts(radiographs),
+        figures.sheet(pixels[:3], "abc", masks=[{"lungs": half}, {}, {"marks": ~half}]),
+        figures.training_curves(these),
+        figures.gallery(these, radiographs.assign(split="test"), pixels),
+        figures.comparison(these, "COVID", "recall"),
+    ]
+    assert all(isinstance(figure, plt.Figure) for figure in drawn)
+    assert plt.get_fignums() == []
+    gallery = drawn[4]
+    assert len(gallery.axes) == 3 * 2
+    assert "COVID" in gallery.axes[5].get_xlabel()

@@ -126,7 +126,7 @@ def test_only_one_process_at_a_time_works_on_a_run(tmp_path):
 @pytest.fixture
 def real(project):
     """Twelve radiographs of each group in CoronaHack's layout, and a profile that takes them."""
-    covid = pd.read_csv(resources.files("cxrlib.facts").joinpath("covid_patients.csv"))["file"]
+    covid = pd.read_csv(resources.files("cxrlib.facts").joinpath("covid_images.csv"))["file"]
     names = {
         "normal": [f"IM-{i:04d}-0001.jpeg" for i in range(12)],
         "virus": [f"person{i}_virus_1.jpeg" for i in range(12)],

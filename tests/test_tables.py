@@ -1,11 +1,75 @@
-"""Tables of arms that did not run, and of values that nothing defines."""
+"""Tables come numbered with captions; what did not run is shown as not run."""
 
 import numpy as np
 import pandas as pd
 
-from cxrlib import cohort, runs, tables
+from cxrlib import cohort, experiments, profiles, runs, tables
 from cxrlib.targets import GROUPS
-from tests.test_tables_and_figures import make_run
+from tests.conftest import make_run
+
+
+def test_a_table_is_one_numbered_directive_and_html_for_jupyterlab():
+    frame = pd.DataFrame({"Arm": ["a, b", "<c>"]})
+    shown = tables.Table(frame, "Who & what.", "tab-x")._repr_mimebundle_()
+    lines = shown["text/markdown"].splitlines()
+    assert lines[:3] == ["```{csv-table} Who & what.", ":name: tab-x", ":header-rows: 1"]
+    assert lines[4:] == ["Arm", '"a, b"', "<c>", "```"]
+    assert "Who &amp; what." in shown["text/html"]
+    assert "&lt;c&gt;" in shown["text/html"]
+
+
+def test_the_overall_table_has_each_arm_over_the_papers_values(these):
+    frame = tables.overall(these, "t").frame
+    assert frame["Arm"].tolist() == ["Efficient", "– paper", "ResNet-50 (ImageNet)", "– paper"]
+    assert frame["Harsh accuracy"][1].startswith("80.1")
+    assert frame["Harsh accuracy"][2] == "not run"
+    assert frame["Hamming loss"][1].startswith("0.070")
+
+
+def test_the_table_by_target_has_the_papers_value_beside_each(these):
+    frame = tables.per_target(these, "t").frame
+    covid = frame.iloc[5].tolist()
+    assert covid[0] == "–\u00a0COVID\u00a0(5)"
+    assert covid[2] == covid[4] == covid[6] == "0.0"
+    assert len(frame) == 6
+
+
+def test_arms_that_did_not_run_say_why(these):
+    assert tables.arms(these, "t").frame["State"][1] == "not run: weights unavailable"
+
+
+def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
+    run = make_run(tmp_path, "resnet50", "none", experiment="B")
+    assert tables.overall([run], "t").frame["Arm"][1] == "– paper (ImageNet)"
+
+
+def test_values_without_a_denominator_read_undefined():
+    assert tables.interval(np.nan, np.nan, np.nan) == "undefined"
+    assert tables.interval(0.5, 0.25, 0.75).replace("\u2060", "") == "50.0\u00a0(25.0–75.0)"
+
+
+def test_prose_speaks_for_the_arm_with_the_lowest_validation_loss(these):
+    numbers = tables.prose(these)
+    assert repr(numbers["chosen_arm"]) == "Efficient"
+    assert numbers["n_arms_not_run"] == 1
+    assert numbers["covid_patients"] == 5
+    assert all(isinstance(value, float | str) for value in numbers.values())
+
+
+def test_the_front_page_has_its_numbers(tmp_path):
+    by_experiment = {name: [make_run(tmp_path, experiment=name)] for name in "ABC"}
+    numbers = tables.headline(by_experiment)
+    assert numbers["n_arms_run"] == 3
+    assert numbers["cohort"] == "phantoms"
+    assert 0 <= numbers["headline_covid_recall_c"] <= 100
+
+
+def test_every_remaining_table_shows_its_facts(these):
+    profile = profiles.Profile()
+    assert "0.001" in tables.setup(experiments.A, profile, "t").frame.to_string()
+    assert "quick" in tables.profile(profile, "t").frame.to_string()
+    assert "keras" in tables.versions(these, "t").frame.to_string()
+    assert tables.effort(these)["training_minutes"] == 5
 
 
 def test_every_arm_is_in_the_tables_even_where_none_ran(tmp_path):
@@ -33,7 +97,7 @@ def test_a_measure_without_a_denominator_reads_undefined(tmp_path):
 def test_a_cohorts_table_adds_up_in_both_directions():
     radiographs = pd.DataFrame({"group": list(GROUPS) * 6, "split": "train"})
     radiographs.loc[:7, "split"] = ["test"] * 4 + ["validation"] * 4
-    frame = tables.cohort(radiographs, "t").frame.set_index("Group")
+    frame = tables.cohort(radiographs, "t", "paper").frame.set_index("Group")
     assert frame.loc["all"].tolist() == [16, 4, 4, 24]
     assert frame["all"].tolist() == [6, 6, 6, 6, 24]
 
@@ -42,7 +106,7 @@ def test_leaks_are_tabulated_group_by_group():
     split = pd.DataFrame(
         {"group": "virus", "patient": ["a", "a", "b"], "split": ["train", "test", "test"]}
     )
-    frame = tables.leakage(cohort.leakage(split), "t").frame
+    frame = tables.leakage(cohort.leakage(split), "t", "paper").frame
     assert frame.iloc[0].tolist() == ["virus", 2, 1]
 
 

@@ -1,0 +1,74 @@
+"""A trained arm is tested on patients from elsewhere, and the tables say so."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import phantom, study, tables
+from cxrlib.errors import InputError
+from cxrlib.targets import TARGETS
+from tests.conftest import make_run
+
+FINDINGS = ["COVID-19", "COVID-19", "No Finding", "Klebsiella", "Lipoid", "todo"]
+
+
+@pytest.fixture
+def collection(tmp_path):
+    folder = tmp_path / "elsewhere"
+    (folder / "images").mkdir(parents=True)
+    names = [f"{i}.png" for i in range(len(FINDINGS))]
+    for i, name in enumerate(names):
+        cv2.imwrite(str(folder / "images" / name), phantom.simulate(900 + i, 130).image)
+    facts = {"view": "PA", "modality": "X-ray", "age": 50, "doi": "", "url": ""}
+    table = pd.DataFrame({"patientid": [1, 1, 2, 3, 4, 5], "finding": FINDINGS, "filename": names})
+    table.assign(**facts).to_csv(folder / "metadata.csv", index=False)
+    return folder
+
+
+def test_every_radiograph_from_elsewhere_gets_five_probabilities(tiny, project, collection):
+    once = dataclasses.replace(tiny, epochs=1)
+    experiment = once.experiment("C")
+    predictions = study.external(once, experiment, experiment.arms[-1], collection)
+    assert list(predictions["group"]) == ["covid", "covid", "normal", "bacteria", "other"]
+    assert predictions[[f"p_{target}" for target in TARGETS]].to_numpy().min() >= 0
+    run = study.train(once, experiment, experiment.arms[-1])
+    kept = run.external
+    assert list(kept["patient"]) == ["cohen-1", "cohen-1", "cohen-2", "cohen-3", "cohen-4"]
+    assert np.allclose(kept["p_COVID"], predictions["p_COVID"])
+
+
+def test_an_arm_that_was_not_run_cannot_be_tested_elsewhere(tiny, project, collection, monkeypatch):
+    class NotRun:
+        finished, experiment, arm = False, "A", "resnet50-imagenet"
+        info = {"reason": "weights unavailable"}
+
+    monkeypatch.setattr(study, "train", lambda *_: NotRun)
+    with pytest.raises(InputError, match="A resnet50-imagenet was not run: weights unavailable"):
+        study.external(tiny, tiny.experiment("A"), None, collection)
+
+
+def test_the_table_counts_patients_from_elsewhere_by_group(tmp_path):
+    run = make_run(tmp_path)
+    assert run.external is None
+    facts = {"group": ["covid"] * 4 + ["normal"] * 2, "patient": [1, 1, 2, 3, 4, 5]}
+    said = pd.DataFrame(facts).assign(p_COVID=[0.9, 0.5, 0.9, 0.1, 0.7, 0.2])
+    said.to_csv(run.folder / "external.csv", index=False)
+    table = tables.external([run], "t").frame
+    assert list(table) == ["Arm", "covid (4, 3\u00a0patients)", "normal (2, 2\u00a0patients)"]
+    assert table.iloc[0, 1].startswith("75.0\u00a0(")
+    assert table.iloc[0, 2].startswith("50.0\u00a0(")
+
+
+def test_two_splits_stand_row_under_row(tmp_path):
+    first = make_run(tmp_path / "paper")
+    second = make_run(tmp_path / "own", split="by-patient")
+    table = tables.splits([first], [second], "t").frame
+    assert list(table["Split"]) == ["by image, as in the paper", "by patient"]
+
+
+def test_findings_that_are_left_out_are_called_so():
+    row = {"finding": "todo", "group": "", "reason": "not labelled yet", "radiographs": 5}
+    assert tables.findings(pd.DataFrame([row]), "t").frame.iloc[0, 1] == "left out"

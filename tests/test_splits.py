@@ -1,0 +1,105 @@
+"""A split by patient keeps families of radiographs whole and the groups in proportion."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxrlib import cohort
+from cxrlib.errors import InputError
+from cxrlib.targets import GROUPS
+
+
+def table(families, publications=None):
+    """A cohort from (group, number of radiographs) of each patient."""
+    rows = [
+        (f"{i:04d}-{j}.png", group, f"patient {i}")
+        for i, (group, n) in enumerate(families)
+        for j in range(n)
+    ]
+    made = pd.DataFrame(rows, columns=["file", "group", "patient"])
+    return made.assign(publication=publications or "")
+
+
+patients = st.lists(
+    st.tuples(st.sampled_from(sorted(GROUPS)), st.integers(1, 9)), min_size=3, max_size=60
+)
+
+
+def enough(families):
+    counts = pd.Series([group for group, _ in families]).value_counts()
+    return (counts >= 3).all()
+
+
+@settings(max_examples=80, deadline=None)
+@given(families=patients.filter(enough), seed=st.integers(0, 5))
+def test_no_patient_is_in_two_splits_and_none_is_lost(families, seed):
+    whole = table(families)
+    split = cohort.split_by_patient(whole, seed)
+    assert sorted(split["file"]) == sorted(whole["file"])
+    assert (split.groupby("patient")["split"].nunique() == 1).all()
+    assert (split.groupby("group")["split"].nunique() == 3).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(families=patients.filter(enough), seed=st.integers(0, 5), order=st.randoms())
+def test_the_order_of_the_rows_plays_no_part(families, seed, order):
+    whole = table(families)
+    shuffled = list(whole.index)
+    order.shuffle(shuffled)
+    first = cohort.split_by_patient(whole, seed).set_index("file")["split"]
+    second = cohort.split_by_patient(whole.loc[shuffled], seed).set_index("file")["split"]
+    assert first.to_dict() == second.to_dict()
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.integers(1, 5), min_size=20, max_size=80), seed=st.integers(0, 5))
+def test_the_proportions_are_kept_as_near_as_whole_patients_allow(sizes, seed):
+    split = cohort.split_by_patient(table([("virus", n) for n in sizes]), seed)
+    share = split["split"].value_counts().reindex(cohort.SPLITS) / len(split)
+    off = np.abs(share.to_numpy() - cohort.FRACTIONS) * len(split)
+    assert off.max() <= max(sizes)
+
+
+def test_single_radiographs_fall_into_the_exact_proportions():
+    split = cohort.split_by_patient(table([("normal", 1)] * 100), 0)
+    assert split["split"].value_counts().to_dict() == {"train": 64, "test": 20, "validation": 16}
+
+
+def test_another_seed_draws_another_split_and_the_same_seed_the_same():
+    whole = table([("covid", 1 + i % 3) for i in range(40)])
+    first, again, other = (cohort.split_by_patient(whole, seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first, again)
+    assert first.set_index("file")["split"].to_dict() != other.set_index("file")["split"].to_dict()
+
+
+def test_pictures_of_one_publication_stay_together_however_long_the_chain():
+    whole = table([("covid", 2), ("covid", 1), ("covid", 1), ("covid", 1), ("covid", 1)])
+    whole["publication"] = ["a", "b", "b", "c", "", ""]  # patient 0 joins a and b
+    names = cohort.families(whole)
+    assert names.nunique() == 4
+    assert names[0] == names[1] == names[2]
+    split = cohort.split_by_patient(whole, 3)
+    assert split[split["publication"].isin(["a", "b"])]["split"].nunique() == 1
+
+
+def test_unknown_publications_are_not_one_publication():
+    assert cohort.families(table([("normal", 1)] * 7)).nunique() == 7
+
+
+def test_a_patient_with_two_groups_is_kept_together_too():
+    whole = table([("covid", 2), ("covid", 1), ("covid", 1), *[("normal", 1)] * 9])
+    whole.loc[1, "group"] = "normal"
+    split = cohort.split_by_patient(whole, 0)
+    assert split[split["patient"] == "patient 0"]["split"].nunique() == 1
+
+
+def test_two_patients_are_too_few_for_three_splits():
+    with pytest.raises(InputError, match="2 independent virus patients"):
+        cohort.split_by_patient(table([("virus", 30), ("virus", 30), *[("normal", 1)] * 5]), 0)
+
+
+def test_other_fractions_can_be_asked_for():
+    halves = cohort.split_by_patient(table([("normal", 1)] * 40), 0, fractions=(0.5, 0.25, 0.25))
+    assert halves["split"].value_counts()["train"] == 20
