@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from cxrlib import decode
-from cxrlib.decode import dicom_facts  # noqa: F401
 from cxrlib.files import replacing
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}

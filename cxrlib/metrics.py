@@ -63,7 +63,6 @@ LEFT_OUT = 500
 """Most parts that are left out, one at a time, to see how lopsided a measure is."""
 
 _METHODS = {"wilson": "wilson", "clopper-pearson": "beta"}  # statsmodels' names
-_RESAMPLED = ("macro_precision", "macro_recall", "macro_f1", "hamming_loss", "average_precision")
 _CELLS = 2_000_000  # weights held at once: 16 MB
 _UNDEFINED = 0.1  # of the resamples may leave a measure undefined
 
@@ -112,13 +111,13 @@ def evaluate(y_true, y_score, *, threshold=0.5, interval="wilson", groups=None, 
         bounds = [_wald(value, count, level) for value, count in zip(values, n)]
     else:
         n = [len(np.unique(codes[counted[name]])) for name in NAMES]
-        bounds = bootstrap(statistic, codes.max() + 1, level)
-        exact = _closed(truth, score, answer, codes, "clopper-pearson", level)
+        value, drawn, left_out = resample(statistic, codes.max() + 1)
+        closed = partial(_closed, truth, score, answer, codes, drawn, level)
+        bounds = bca(value, drawn, left_out, level)
         if interval != "bootstrap":
-            closed = _closed(truth, score, answer, codes, interval, level)
-            resampled = np.array([metric in _RESAMPLED for _, metric in NAMES])
-            bounds = np.where(resampled[:, None], bounds, closed)
-        bounds = np.where(np.isnan(bounds), exact, bounds)
+            bounds[[metric != "hamming_loss" for _, metric in NAMES]] = np.nan
+            bounds = np.where(np.isnan(bounds), closed(interval), bounds)
+        bounds = np.where(np.isnan(bounds), closed("clopper-pearson"), bounds)
     table = pd.DataFrame(NAMES, columns=["target", "metric"]).assign(value=values)
     table[["low", "high"]] = bounds
     return table.assign(n=n)
@@ -278,23 +277,35 @@ def _rankings(truth, score, codes, weights):
     return np.concatenate(parts)
 
 
-def bootstrap(statistic, n, level=0.95):
-    """BCa intervals (Efron 1987) of many measures over resampled groups.
+def resample(statistic, n):
+    """Computes measures anew with groups drawn again, and with groups left out.
 
     Args:
         statistic: Turns weights (k, n) of the groups into measures (k, m).
         n: Groups.
+
+    Returns:
+        The measures (m,); of 2,000 bootstrap samples of the groups (2000, m); and with each of at
+        most 500 equal parts of the groups left out (parts, m). The same each time.
+    """
+    rng = np.random.default_rng(0)
+    drawn = statistic(rng.multinomial(n, np.full(n, 1 / n), size=DRAWS))
+    part = rng.permutation(n) % min(n, LEFT_OUT)
+    left_out = statistic((part != np.arange(part.max() + 1)[:, None]).astype(float))
+    return statistic(np.ones((1, n)))[0], drawn, left_out
+
+
+def bca(value, drawn, left_out, level=0.95):
+    """BCa intervals (Efron 1987) of m measures.
+
+    Args:
+        value, drawn, left_out: As `resample` returns them.
         level: Coverage.
 
     Returns:
         float64 array (m, 2), lower and upper ends. NaN where the measure is undefined, undefined in
         more than a tenth of the resamples, or the same in all of them.
     """
-    rng = np.random.default_rng(0)
-    value = statistic(np.ones((1, n)))[0]
-    drawn = statistic(rng.multinomial(n, np.full(n, 1 / n), size=DRAWS))
-    part = rng.permutation(n) % min(n, LEFT_OUT)
-    left_out = statistic((part != np.arange(part.max() + 1)[:, None]).astype(float))
     return np.array([_bca(*columns, level) for columns in zip(value, drawn.T, left_out.T)])
 
 
@@ -440,35 +451,52 @@ def _wald(value, n, level):
     return value - half, value + half
 
 
-def _closed(truth, score, answer, codes, interval, level):
-    """Bounds that need no resampling: array (40, 2) in the order of `NAMES`, NaN for none."""
+def _closed(truth, score, answer, codes, drawn, level, interval):
+    """Gives the bounds that follow from proportions: array (40, 2) as `NAMES`, NaN for none."""
     right = truth == answer
     ends = {("all", "accuracy"): share(right.all(axis=1), codes, interval, level)[1:]}
-    loss = 1 - right.mean(axis=1)
+    shares, loss = {}, 1 - right.mean(axis=1)
     ends["all", "hamming_loss"] = proportion(loss.mean(), effective(loss, codes), interval, level)
     for i, target in enumerate(TARGETS):
         positive, said, hit = truth[:, i] == 1, answer[:, i] == 1, right[:, i]
         parts = {"precision": said, "recall": positive, "specificity": ~positive}
         parts = {key: share(hit[mark], codes[mark], interval, level) for key, mark in parts.items()}
-        ends |= {(target, key): part[1:] for key, part in parts.items()}
         either = positive | said if positive.any() else positive
-        jaccard = np.array(share(hit[either], codes[either], interval, level)[1:])
-        ends[target, "f1"] = 2 * jaccard / (1 + jaccard)
-        ends[target, "balanced_accuracy"] = _joined(parts["recall"], parts["specificity"])
+        jaccard = np.array(share(hit[either], codes[either], interval, level))
+        parts["f1"] = 2 * jaccard / (1 + jaccard)
+        shares |= {(target, key): part for key, part in parts.items()}
+        both = [parts["recall"], parts["specificity"]]
+        ends[target, "balanced_accuracy"] = _averaged(both, np.eye(2))
         ends[target, "auc"] = _auc_ends(positive, score[:, i], codes, level)
+        ranks = [rankdata(-score[mark, i], "max") for mark in (positive, slice(None))]
+        precise = ranks[0] / ranks[1][positive]  # precision at each positive's own score
+        units = effective(precise, codes[positive])
+        if units:
+            ends[target, "average_precision"] = proportion(precise.mean(), units, interval, level)
     for metric in PER_TARGET:
-        parts = np.array([ends[target, metric] for target in TARGETS])
-        ends["all", f"macro_{metric}"] = np.nan_to_num(parts).mean(axis=0)
+        names = [(target, metric) for target in TARGETS]
+        columns = np.nan_to_num(drawn[:, [NAMES.index(name) for name in names]])
+        spread = columns - columns.mean(axis=0)
+        length = np.linalg.norm(spread, axis=0)
+        alike = spread.T @ spread / np.maximum(np.outer(length, length), 1e-12)
+        np.fill_diagonal(alike, 1)  # also of what never varied
+        parts = np.nan_to_num([shares[name] for name in names])
+        ends["all", f"macro_{metric}"] = _averaged(parts, alike)
+    ends |= {name: part[1:] for name, part in shares.items()}
     return np.array([ends.get(name, (np.nan, np.nan)) for name in NAMES])
 
 
-def _joined(one, other):
-    """Interval of the mean of two independent shares (Newcombe 1998, method 10)."""
-    (a, a_low, a_high), (b, b_low, b_high) = one, other
-    middle = (a + b) / 2
-    return middle - np.hypot(a - a_low, b - b_low) / 2, middle + np.hypot(
-        a_high - a, b_high - b
-    ) / 2
+def _averaged(parts, alike):
+    """Joins intervals into that of their mean (Zou and Donner 2008).
+
+    Args:
+        parts: k times value, lower end, upper end.
+        alike: Array (k, k), the correlation of the parts.
+    """
+    value, low, high = np.transpose(parts)
+    below, above = value - low, high - value
+    halves = np.sqrt([below @ alike @ below, above @ alike @ above]) / len(value)
+    return value.mean() - halves[0], value.mean() + halves[1]
 
 
 def _auc_ends(positive, score, codes, level):

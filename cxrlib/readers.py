@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlib import targets
+from cxrlib import decode, targets
 from cxrlib.errors import InputError
 
 FACTS = ("publication", "view", "age_group")
@@ -31,6 +31,7 @@ _VIRUS, _CAUSE = "Label_2_Virus_category", "Label_1_Virus_category"
 _PERSON = r"^(person\d+|(?:NORMAL2-)?IM-\d+)"
 _IMAGES = {".jpeg", ".jpg", ".png", ".dcm", ".tif", ".tiff", ".bmp", ".jp2", ".webp"}
 _FRONTAL = {"PA": "PA", "AP": "AP", "AP Supine": "AP", "AP Erect": "AP"}
+_VIEWS = ("PA", "AP")
 _OTHER_PNEUMONIA = (0, 1, 0, 0, 0)
 _CORONAHACK = {_NAME, _LABEL, _FOLDER, _VIRUS, _CAUSE}
 _COVID_CHESTXRAY = {"patientid", "finding", "view", "modality", "age", "filename", "doi", "url"}
@@ -141,7 +142,7 @@ def read_folder(table):
     Args:
         table: The CSV file. Its columns: `file`, a path from the CSV's folder; `group`, or the five
             targets as 0 and 1. Besides, where known, patient, source, publication, view, age_group
-            and split (train, validation, test: it is then kept).
+            and split (train, validation, test: it is then kept). Without `view`, DICOM files say.
 
     Returns:
         A cohort in the file's order. Without `patient`, each radiograph counts as a patient of its
@@ -165,11 +166,15 @@ def read_folder(table):
     else:
         answers = pd.DataFrame(targets.encode(rows["group"]), columns=list(targets.TARGETS))
     files = rows["file"]
+    paths = [str(table.parent / file) for file in files]
     facts = {name: rows.get(name, "") for name in FACTS}
+    if "view" not in rows:
+        views = [decode.dicom_facts(path)["view"] for path in paths]
+        facts["view"] = [view if view in _VIEWS else "" for view in views]
     cohort = pd.DataFrame(
         {
             "file": files,
-            "path": [str(table.parent / file) for file in files],
+            "path": paths,
             "group": rows["group"],
             "patient": rows.get("patient", files).where(lambda patient: patient != "", files),
             "source": rows.get("source", table.stem),
@@ -369,7 +374,7 @@ def _folder_problems(rows, table):
     lacking = [name for name in ("file", *answers) if name not in rows]
     if lacking:
         return [f"the column {name} is missing" for name in lacking]
-    choices = {"group": tuple(targets.GROUPS), "split": SPLITS, "view": ("PA", "AP", "")}
+    choices = {"group": tuple(targets.GROUPS), "split": SPLITS, "view": (*_VIEWS, "")}
     choices |= {"age_group": ("adult", "child", "")}
     choices |= {name: ("0", "1") for name in targets.TARGETS}
     problems = [f"{file} is listed twice" for file in rows["file"][rows["file"].duplicated()]]

@@ -10,6 +10,7 @@ import pytest
 from cxrlib import cohort, profiles, study
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
+from tests.test_decode import dicom
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 COHEN = ["patientid", "finding", "view", "modality", "age", "filename", "doi", "url"]
@@ -28,7 +29,7 @@ ROWS = [
 def pictures(folder, names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / name), np.zeros((8, 8), np.uint8))
+        (folder / name).write_bytes(cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1])
 
 
 @pytest.fixture
@@ -135,6 +136,13 @@ def test_a_user_may_say_who_is_shown_and_how_it_is_split(tmp_path):
     assert list(read["patient"]) == ["p", "b.png"]
     assert list(read["split"]) == ["train", "test"]
     assert list(read["view"]) == ["PA", ""]
+
+
+def test_a_dicom_file_tells_its_view_itself(tmp_path):
+    table = own(tmp_path, file=["a.png", "b.dcm", "c.dcm"], group=["covid", "normal", "virus"])
+    for name, view in (("b.dcm", "PA"), ("c.dcm", "LL")):
+        (tmp_path / name).write_bytes(dicom(np.zeros((9, 9), np.uint8), ViewPosition=view))
+    assert list(cohort.read_folder(table)["view"]) == ["", "PA", ""]
 
 
 @pytest.mark.parametrize(
