@@ -8,6 +8,7 @@ believe what a damaged file claims, write to the screen or, GDCM's, abort: they 
 their own, whose memory and time are bounded, at 0.4 s a file.
 """
 
+import io
 import logging
 import os
 import resource
@@ -229,6 +230,8 @@ def _picture(file, formats):
     if deep_colour:
         return _deep_colour(file)
     with _open(file, formats) as image:
+        if image.format in ("JPEG", "MPO") and _ends_grey(image) and _is_cut(file):
+            raise ValueError("its last part is missing")
         ImageOps.exif_transpose(image, in_place=True)
         if grey:
             pixels = _eight_bits(np.asarray(image))
@@ -262,6 +265,33 @@ def _check_scans(file):
     last_scan = content.rfind(b"\xff\xda")
     if content.count(b"\xff\xda") > SCANS or b"\xff\xd9" not in content[last_scan:]:
         raise ValueError("more scans than any radiograph, or one that does not end")
+
+
+def _ends_grey(image):
+    """Tells whether a JPEG's last pixel is the grey that stands where data are missing."""
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return set(np.atleast_1d(last)) <= {127, 128}
+
+
+def _is_cut(file):
+    """Tells whether a JPEG ends before its last pixel, though it has its mark of the end.
+
+    The decoder would fill the rest with grey and say nothing. So noise is put before the mark: it
+    changes the picture only where the decoder still looks for data. (A progressive JPEG that lost
+    its finer scans is a coarse picture of the whole, and is read.)
+    """
+    file.seek(0)
+    content = file.read()
+    end = content.rfind(b"\xff\xd9")
+    noisy = content[:end] + bytes(range(1, 255)) + content[end:]
+    return (_eighth(content) != _eighth(noisy)).any()
+
+
+def _eighth(content):
+    """Decodes a JPEG in grey at an eighth of its size, which takes hardly any memory."""
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        image.draft("L", (max(image.width // 8, 1), max(image.height // 8, 1)))
+        return np.asarray(image)
 
 
 def _check_checksums(image, file):

@@ -358,7 +358,7 @@ def _age_groups(ages):
 
 def _publications(table):
     """Names what an image was cut from: its DOI, or else the page it was found on."""
-    doi, pages = (table[name].fillna("").astype(str).str.strip() for name in ("doi", "url"))
+    doi, pages = (table[name].astype(object).fillna("").str.strip() for name in ("doi", "url"))
     pages = pages.str.replace(r"^https?://(www\.)?", "", regex=True).str.rstrip("/")
     return doi.str.lower().where(doi != "", pages)
 

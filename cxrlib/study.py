@@ -17,9 +17,6 @@ from cxrlib import augment, experiments, files, images, phantom, profiles, runs
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
 
-SIMULATOR = (phantom,)
-"""The modules that phantoms are made by."""
-
 VERSIONED = ("cxrlib", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
@@ -63,8 +60,8 @@ def split(profile):
 def _everything(profile):
     """Gives all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":
-        ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
-        return phantom.table(profile.counts, **ties).assign(path="", publication="")
+        table = phantom.table(profile.counts, mark_tie=profile.mark_tie)
+        return table.assign(path="", publication="", view="PA", age_group="adult")
     if not profile.data:
         raise InputError("data is empty: name the dataset's folder, or the CSV file that lists it")
     read = {"coronahack": cohorts.read_coronahack, "folder": cohorts.read_folder}
@@ -104,8 +101,9 @@ def truth(profile, row):
 
 
 def _simulated(profile, row):
-    facts = {name: row[name] for name in ("mark", "age_group", "view", "source", "device")}
-    return phantom.simulate(int(row["index"]), profile.image_size, target=row["group"], **facts)
+    return phantom.simulate(
+        int(row["index"]), profile.image_size, target=row["group"], mark=row["mark"]
+    )
 
 
 def pixels(profile, experiment, table=None):
@@ -253,9 +251,10 @@ def fingerprint(profile, experiment):
 
 
 def _fingerprint(table, experiment):
-    simulated = (table["path"] == "").all()
-    sources = [inspect.getsource(module) for module in SIMULATOR]
-    content = sources if simulated else [Path(path).stat().st_size for path in table["path"]]
+    if (table["path"] == "").all():
+        content = inspect.getsource(phantom)
+    else:
+        content = [Path(path).stat().st_size for path in table["path"]]
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
     return _digest([table.drop(columns="path").to_csv(index=False), content, copies])
 

@@ -623,11 +623,29 @@ def test_a_download_whose_rest_is_zeros_is_refused(tmp_path, name):
         refusal(written(tmp_path, name, start + bytes(100_000)))
 
 
-@pytest.mark.parametrize("name", ["colour.png", "palette.png", "sixteen.png"])
-def test_one_flipped_bit_in_a_pngs_pixels_is_refused(tmp_path, name):
-    content = bytearray(FILES[name])
-    content[content.index(b"IDAT") + 1000] ^= 4
-    refusal(written(tmp_path, name, bytes(content)))
+@pytest.mark.parametrize("name", ["palette.png", "sixteen.png", "grey.png"])
+def test_any_flipped_bit_in_a_png_is_refused(tmp_path, name):
+    for at in range(13, 300):  # the last 12 bytes are the mark of the end
+        content = bytearray(FILES[name])
+        content[-at] ^= 4
+        refusal(written(tmp_path, name, bytes(content)))
+
+
+@pytest.mark.parametrize("name", ["grey.jpg", "colour.jpg", "cmyk.jpg"])
+def test_a_cut_jpeg_that_was_given_an_end_is_refused(tmp_path, name):
+    content = FILES[name]
+    for share in (0.4, 0.6, 0.8, 0.95):
+        start = content[: int(share * len(content))].rstrip(b"\xff")
+        refusal(written(tmp_path, name, start + b"\xff\xd9"))
+
+
+@pytest.mark.parametrize("value", [127, 128])
+@pytest.mark.parametrize("kind", ["L", "RGB", "CMYK"])
+def test_a_grey_corner_is_no_missing_part(tmp_path, kind, value):
+    flat = np.full((40, 60, 3), value, np.uint8)
+    for more in ({}, {"progressive": True}):
+        content = encoded(flat, "JPEG", kind, **more)
+        assert difference(images.load(written(tmp_path, "x-ray.jpg", content), 16), value) <= 1
 
 
 def test_a_jpeg_of_endless_scans_is_refused_at_once(tmp_path):

@@ -133,7 +133,8 @@ def test_measures_are_those_of_the_studys_own_evaluation(numbers):
         )
         for bits in ([1, 0, 1, 0], [1, 1, 0, 0])
     )
-    measured = metrics.evaluate(truth, answer).query("metric != 'accuracy'")
+    measured = metrics.evaluate(truth, answer)
+    measured = measured[measured["metric"].isin(set(numbers["metric"]) - {"accuracy"})]
     assert len(measured) == 19
     for row in measured.itertuples():
         found = one(numbers, **keys, target=row.target, metric=row.metric)

@@ -116,7 +116,7 @@ def test_any_unknown_parameter_is_refused_with_a_hint(name):
 OTHER = {
     "name": "other", "cohort": "coronahack", "data": "elsewhere", "split": "by-patient",
     "arms": ("efficient",), "initialisation": "none", "precision": "float32", "mark_tie": 0.5,
-    "source_tie": 0.5, "learning_rate": 0.5,
+    "learning_rate": 0.5,
 }  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):
         {"learning_rate": float("nan")},
         {"learning_rate": float("inf")},
         {"mark_tie": float("nan")},
-        {"source_tie": 1.5},
+        {"mark_tie": 1.5},
         {"seed": 2**32},
     ],
 )
