@@ -171,7 +171,7 @@ def _by_error(value, left_out):
     pull = left_out - left_out.mean(axis=0)
     error = np.sqrt((parts - 1) / parts * (pull**2).sum(axis=0))
     known = error > _SAME
-    p = 2 * student.sf(np.abs(value) / np.where(known, error, 1), metrics.freedom(left_out))
+    p = 2 * student.sf(np.abs(value) / np.where(known, error, 1), max(parts - 1, 1))
     return np.where(known, p, np.where(np.abs(value) < _SAME, 1.0, np.nan))
 
 

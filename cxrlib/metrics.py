@@ -119,7 +119,8 @@ def evaluate(y_true, y_score, *, threshold=0.5, interval="wilson", groups=None, 
         if interval != "bootstrap":
             resampled = np.array([metric in _RESAMPLED for _, metric in NAMES])
             bounds = np.where(resampled[:, None], bounds, closed(interval))
-        bounds = np.where(np.isnan(bounds), closed("clopper-pearson"), bounds)
+        if np.isnan(bounds).any():
+            bounds = np.where(np.isnan(bounds), closed("clopper-pearson"), bounds)
     table = pd.DataFrame(NAMES, columns=["target", "metric"]).assign(value=values)
     table[["low", "high"]] = bounds
     return table.assign(n=n)
@@ -437,6 +438,34 @@ def proportion(value, n, interval="wilson", level=0.95):
     return float(low), float(high)
 
 
+def auc(truth, score, groups=None, level=0.95):
+    """Measures how well scores put radiographs in order, with an interval that counts groups.
+
+    Args:
+        truth: n times yes or no (0, 1 or bool).
+        score: n numbers, higher for a likelier yes.
+        groups: n labels of what is independent; None: every radiograph is.
+        level: Coverage.
+
+    Returns:
+        AUC, lower end, upper end (`auc_interval`, with effective numbers); all NaN unless there is
+        a yes and a no.
+
+    Raises:
+        InputError: As `coded`.
+    """
+    truth, score = np.asarray(truth) == 1, np.asarray(score, dtype=float)
+    codes = coded(groups, len(truth))
+    if not truth.any() or truth.all():
+        return np.nan, np.nan, np.nan
+    ranks, kinds = rankdata(score), (truth, ~truth)
+    # Of each radiograph, the share of the other kind that lies below it.
+    below = [(ranks[kind] - rankdata(score[kind])) / (~kind).sum() for kind in kinds]
+    units = [effective(values, codes[kind]) for values, kind in zip(below, kinds)]
+    value = below[0].mean()
+    return (value, *auc_interval(value, *units, level))
+
+
 def auc_interval(auc, positives, negatives, level=0.95):
     """Newcombe's (2006, method 5) interval of an AUC, sound also where it is 0 or 1.
 
@@ -504,7 +533,7 @@ def _closed(truth, score, answer, codes, drawn, level, interval):
         shares |= {(target, key): part for key, part in parts.items()}
         both = [parts["recall"], parts["specificity"]]
         ends[target, "balanced_accuracy"] = _averaged(both, np.eye(2))
-        ends[target, "auc"] = _auc_ends(positive, score[:, i], codes, level)
+        ends[target, "auc"] = auc(positive, score[:, i], codes, level)[1:]
         ranks = [rankdata(-score[mark, i], "max") for mark in (positive, slice(None))]
         precise = ranks[0] / ranks[1][positive]  # precision at each positive's own score
         units = effective(precise, codes[positive])
@@ -534,15 +563,3 @@ def _averaged(parts, alike):
     below, above = value - low, high - value
     halves = np.sqrt([below @ alike @ below, above @ alike @ above]) / len(value)
     return value.mean() - halves[0], value.mean() + halves[1]
-
-
-def _auc_ends(positive, score, codes, level):
-    if not positive.any() or positive.all():
-        return np.nan, np.nan
-    # Of each radiograph, the share of the other kind that it is in the right order with.
-    places = [
-        (rankdata(score)[mark] - rankdata(score[mark])) / (~mark).sum()
-        for mark in (positive, ~positive)
-    ]
-    units = [effective(place, codes[mark]) for place, mark in zip(places, (positive, ~positive))]
-    return auc_interval(places[0].mean(), *units, level)

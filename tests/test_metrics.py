@@ -7,8 +7,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, hamming_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    hamming_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from cxrlib import metrics, paper
 from cxrlib.errors import InputError
@@ -165,6 +174,7 @@ def test_the_papers_counts_give_all_but_five_of_its_values_and_its_wald_interval
         columns = [with_counts(*row) for row in rows[["tp", "fp", "fn", "tn"]].to_numpy()]
         truth, score = (np.stack(part, axis=1) for part in zip(*columns))
         ours = metrics.evaluate(truth, score, interval="wald").set_index(["target", "metric"])
+        ours = ours.drop(index=list(metrics.UNPRINTED), level="metric")
         # The targets are shuffled among images here, so whole answers are counted by themselves.
         n, exact = rows[["n_test", "n_exact_match"]].iloc[0]
         whole = np.ones((n, 5), int)
@@ -233,13 +243,15 @@ def test_a_higher_level_is_never_narrower_and_a_table_can_be_made_again(interval
     )
 
 
-def test_what_is_no_proportion_gets_the_bootstraps_interval():
-    truth, score = answers(40, 7)
-    drawn = metrics.evaluate(truth, score, interval="bootstrap").set_index(["target", "metric"])
-    exact = metrics.evaluate(truth, score, interval="clopper-pearson").set_index(drawn.index)
-    for name in drawn.index:
-        same = exact.loc[name, "low"] == drawn.loc[name, "low"]
-        assert same == (name[1] not in ("accuracy", "precision", "recall")), name
+def test_only_hamming_loss_and_average_precision_get_the_bootstraps_interval():
+    truth, score = answers(40, 7, flip=0.3)
+    names, closed = ["target", "metric"], ("recall", "f1", "balanced_accuracy", "auc")
+    drawn = metrics.evaluate(truth, score, interval="bootstrap").set_index(names)
+    exact = metrics.evaluate(truth, score, interval="clopper-pearson").set_index(names)
+    for metric in ("hamming_loss", "average_precision"):
+        pd.testing.assert_frame_equal(*(t.xs(metric, level=1) for t in (exact, drawn)))
+    for name in (("all", "accuracy"), ("all", "macro_f1"), *(("Virus", m) for m in closed)):
+        assert exact.loc[name, "low"] != drawn.loc[name, "low"], name
 
 
 shapes = st.lists(st.integers(0, 6), min_size=0, max_size=3).map(tuple)
@@ -248,7 +260,7 @@ shapes = st.lists(st.integers(0, 6), min_size=0, max_size=3).map(tuple)
 @given(one=shapes, other=shapes)
 def test_shapes_that_do_not_fit_are_refused_and_nothing_else_happens(one, other):
     if one == other and len(one) == 2 and one[1] == 5 and one[0] > 0:
-        assert len(metrics.evaluate(np.zeros(one), np.zeros(other))) == 20
+        assert len(metrics.evaluate(np.zeros(one), np.zeros(other))) == 40
     else:
         with pytest.raises(InputError):
             metrics.evaluate(np.zeros(one), np.zeros(other))
@@ -262,3 +274,227 @@ def test_a_runs_predictions_are_measured_patient_by_patient():
     table = metrics.of_predictions(predictions)
     pd.testing.assert_frame_equal(table, metrics.evaluate(truth, score, groups=np.arange(12) // 3))
     assert value(table, "all", "accuracy", "n") == 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(2, 60), seed=st.integers(0, 10**6), flip=st.floats(0, 1), ties=st.booleans())
+def test_what_the_paper_leaves_out_is_scikit_learns_too(n, seed, flip, ties):
+    truth, score = answers(n, seed, flip)
+    score = score if ties else np.random.default_rng(seed).random(score.shape)
+    table = metrics.evaluate(truth, score)
+    for i, target in enumerate(TARGETS):
+        yes, said = truth[:, i], score[:, i] >= 0.5
+        if not 0 < yes.sum() < n:
+            assert np.isnan(value(table, target, "auc"))
+            assert np.isnan(value(table, target, "balanced_accuracy"))
+            continue
+        theirs = {
+            "auc": roc_auc_score(yes, score[:, i]),
+            "average_precision": average_precision_score(yes, score[:, i]),
+            "balanced_accuracy": balanced_accuracy_score(yes, said),
+            "specificity": 1 - said[yes == 0].mean(),
+        }
+        for name, expected in theirs.items():
+            assert value(table, target, name) == pytest.approx(expected), name
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), grid=st.integers(2, 50))
+def test_weighted_measures_are_scikit_learns_with_sample_weights(seed, grid):
+    rng = np.random.default_rng(seed)
+    truth, _ = answers(40, seed)
+    truth[0], truth[1] = GROUPS["normal"], GROUPS["covid"]
+    truth[2] = GROUPS["bacteria"]
+    score = np.round(rng.random(truth.shape) * grid) / grid
+    codes, weights = rng.integers(0, 9, 40), rng.integers(0, 4, (1, 10))
+    codes[:3], weights[0, 9] = 9, 1
+    checked = metrics.checked(truth, score)
+    found = dict(zip(metrics.NAMES, metrics.measures(*checked, codes, weights)[0]))
+    times = weights[0, codes]
+    for i, target in enumerate(TARGETS):
+        pair = truth[:, i], score[:, i]
+        assert found[target, "auc"] == pytest.approx(roc_auc_score(*pair, sample_weight=times))
+        average = average_precision_score(*pair, sample_weight=times)
+        assert found[target, "average_precision"] == pytest.approx(average)
+    exact = accuracy_score(truth, checked[2], sample_weight=times)
+    assert found["all", "accuracy"] == pytest.approx(exact)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "wilson", "exact"),
+    [  # Newcombe (1998), Statistics in Medicine 17:857, table I
+        (81, 263, (0.2553, 0.3662), (0.2527, 0.3676)),
+        (15, 148, (0.0624, 0.1605), (0.0578, 0.1617)),
+        (0, 20, (0.0000, 0.1611), (0.0000, 0.1684)),
+        (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
+    ],
+)
+def test_newcombes_proportions_have_his_intervals(k, n, wilson, exact):
+    assert metrics.proportion(k / n, n) == pytest.approx(wilson, abs=5e-5)
+    assert metrics.proportion(k / n, n, "clopper-pearson") == pytest.approx(exact, abs=5e-5)
+
+
+def test_hanley_and_mcneils_ratings_have_their_auc():
+    # Radiology 143:29 (1982), table I: CT of 58 normal and 51 abnormal patients, rated 1 to 5.
+    truth = np.repeat([0, 1], [58, 51])
+    ratings = np.tile(np.arange(1, 6), 2)
+    score = np.repeat(ratings, [33, 6, 6, 11, 2, 3, 2, 2, 11, 33])
+    area, low, high = metrics.auc(truth, score)
+    assert area == pytest.approx(0.893, abs=5e-4)
+    assert (high - low) / 2 == pytest.approx(1.96 * 0.032, abs=0.005)  # their standard error
+    assert area - low > high - area
+
+
+def test_balanced_accuracy_has_newcombes_interval_of_a_difference():
+    truth, score = answers(60, 9)
+    table = metrics.evaluate(truth, score)
+    yes, said = truth[:, 0] == 1, score[:, 0] >= 0.5
+    counts = [(said & yes).sum(), yes.sum(), (said & ~yes).sum(), (~yes).sum()]
+    low, high = confint_proportions_2indep(*counts, method="newcomb", compare="diff")
+    assert value(table, "Normal", "balanced_accuracy", "low") == pytest.approx((1 + low) / 2)
+    assert value(table, "Normal", "balanced_accuracy", "high") == pytest.approx((1 + high) / 2)
+
+
+def test_f1_has_the_interval_of_the_share_that_it_is_made_of():
+    truth, score = answers(60, 10)
+    table = metrics.evaluate(truth, score, interval="clopper-pearson")
+    yes, said = truth[:, 2] == 1, score[:, 2] >= 0.5
+    ends = binomtest(int((yes & said).sum()), int((yes | said).sum())).proportion_ci(0.95)
+    assert value(table, "Virus", "f1", "low") == pytest.approx(2 * ends.low / (1 + ends.low))
+    assert value(table, "Virus", "f1", "high") == pytest.approx(2 * ends.high / (1 + ends.high))
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 10**6))
+def test_radiographs_are_worth_no_more_than_themselves_and_no_less_than_their_patients(sizes, seed):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    right = np.random.default_rng(seed).random(len(codes)) < 0.7
+    kish = sum(sizes) ** 2 / sum(size**2 for size in sizes)
+    assert kish - 1e-9 <= metrics.effective(right, codes) <= len(codes) + 1e-9
+    assert metrics.effective(right, np.arange(len(codes))) == len(codes)
+    alike = np.arange(len(sizes)) % 2 == 0
+    if len(sizes) > 1:
+        assert metrics.effective(alike[codes], codes) == pytest.approx(kish)
+
+
+def test_the_likeness_of_a_patients_radiographs_follows_from_an_analysis_of_variance():
+    rng = np.random.default_rng(0)
+    right = (rng.random((30, 4)) < rng.choice([0.4, 0.9], (30, 1))).astype(float)
+    parts = [*right, np.zeros(1), np.ones(1)]
+    f, sizes = stats.f_oneway(*parts).statistic, np.array([len(part) for part in parts])
+    size = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(sizes) - 1)
+    alike = (f - 1) / (f + size - 1)
+    assert 0 < alike < 1
+    worth = metrics.effective(right.ravel(), np.repeat(np.arange(30), 4))
+    assert worth == pytest.approx(120 / (1 + 3 * alike))
+
+
+def test_percentiles_go_further_out_the_fewer_groups_matter():
+    rng = np.random.default_rng(0)
+    sample = rng.normal(10, 1, 400)
+    value, drawn, left_out = metrics.resample(
+        lambda weights: (weights @ sample / weights.sum(axis=1))[:, None], 400
+    )
+    ours = metrics.percentiles(value, drawn, left_out)[0]
+    theirs = stats.bootstrap((sample,), np.mean, method="percentile", rng=1).confidence_interval
+    assert ours == pytest.approx(tuple(theirs), abs=0.02)
+    heavy = np.where(np.arange(400) < 3, 100.0, 1.0) * sample
+    pulls = [
+        metrics.freedom(metrics.resample(lambda w, x=x: (w @ x)[:, None], 400)[2])[0]
+        for x in (sample, heavy)
+    ]
+    assert pulls[0] > 100
+    assert pulls[1] < 4
+
+
+@pytest.mark.parametrize("interval", ["wilson", "clopper-pearson", "bootstrap"])
+@pytest.mark.parametrize("patients", [None, np.arange(20) // 2])
+def test_a_perfect_score_is_never_certain(interval, patients):
+    truth = encode(np.repeat(list(GROUPS), 5))
+    table = metrics.evaluate(truth, truth * 0.9, interval=interval, groups=patients)
+    perfect = table["metric"] != "hamming_loss"
+    assert (table.loc[perfect, "value"] == 1).all()
+    assert table.loc[perfect, "high"].to_numpy() == pytest.approx(1)
+    assert table.loc[perfect, "low"].between(0.1, 0.99).all()
+    assert value(table, "all", "hamming_loss", "low") == 0
+    assert 0.05 < value(table, "all", "hamming_loss", "high") < 0.5
+
+
+def test_the_bootstrap_says_nothing_where_a_measure_is_often_undefined():
+    truth = encode(["normal"] * 30 + ["covid"])
+    score = np.random.default_rng(0).random(truth.shape)
+    value, drawn, left_out = metrics.resample(
+        lambda w: metrics.measures(*metrics.checked(truth, score), np.arange(31), w), 31
+    )
+    ends = dict(zip(metrics.NAMES, metrics.percentiles(value, drawn, left_out)))
+    assert np.isnan(ends["COVID", "auc"]).all()
+    assert not np.isnan(ends["Normal", "specificity"]).all() or value[20] in (0, 1)
+    assert not np.isnan(ends["all", "accuracy"]).any() or value[0] in (0, 1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n=st.integers(1, 25), seed=st.integers(0, 10**6), patients=st.integers(1, 25),
+    interval=st.sampled_from(metrics.INTERVALS), step=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+)  # fmt: skip
+def test_whatever_the_answers_values_lie_in_their_intervals(n, seed, patients, interval, step):
+    rng = np.random.default_rng(seed)
+    truth = encode(rng.choice(list(GROUPS), n))
+    score = rng.random(truth.shape)
+    score = np.round(score / step) * step if step else score
+    score = np.clip(score, 0, 1)
+    table = metrics.evaluate(truth, score, interval=interval, groups=rng.integers(0, patients, n))
+    known = table[table["value"].notna()]
+    assert known["value"].between(0, 1).all()
+    if interval != "wald":  # the paper's n may be 0
+        assert known[["low", "high"]].notna().all(axis=None)
+    assert table.loc[table["value"].isna(), ["low", "high"]].isna().all(axis=None)
+    if interval != "bootstrap":
+        assert not (known["low"] > known["value"] + 1e-9).any()
+        assert not (known["high"] < known["value"] - 1e-9).any()
+    if interval != "wald":
+        assert known[["low", "high"]].stack().between(-1e-9, 1 + 1e-9).all()
+
+
+def test_each_target_may_have_its_own_threshold():
+    truth = np.tile(GROUPS["covid"], (4, 1))
+    score = np.tile([0.1, 0.3, 0.6, 0.2, 0.4], (4, 1))
+    assert value(metrics.evaluate(truth, score), "all", "accuracy") == 0
+    own = metrics.evaluate(truth, score, threshold=(0.5, 0.3, 0.5, 0.5, 0.4))
+    assert value(own, "all", "accuracy") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": (0.5, 0.5)}, "one number or 5"),
+        ({"threshold": np.nan}, "without NaN"),
+        ({"threshold": "half"}, "must be numbers"),
+        ({"level": 95}, "level 95 is no share"),
+        ({"groups": ["a", None, "b"]}, "row 1 has no group"),
+        ({"groups": ["a", "b", ""]}, "row 2 has no group"),
+        ({"groups": [1.0, np.nan, 2.0]}, "row 1 has no group"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        metrics.evaluate(np.zeros((3, 5)), np.zeros((3, 5)), **options)
+
+
+def test_predictions_without_a_patient_are_refused_by_the_columns_name():
+    with pytest.raises(InputError, match="no column 'patient'"):
+        metrics.of_predictions(pd.DataFrame({f"{a}_{t}": [0] for a in "yp" for t in TARGETS}))
+
+
+def test_a_proportion_has_no_other_interval():
+    with pytest.raises(InputError, match="unknown interval 'wald'"):
+        metrics.proportion(0.5, 10, "wald")
+
+
+def test_the_papers_rows_come_first_and_in_the_papers_order():
+    table = metrics.evaluate(*answers(10, 11))
+    names = list(zip(table["target"], table["metric"]))
+    printed = [("all", m) for m in metrics.OVERALL]
+    printed += [(t, m) for t in TARGETS for m in metrics.PER_TARGET]
+    assert names[:20] == printed
+    assert tuple(names) == metrics.NAMES

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cohort, experiments, files, metrics, phantom, runs, study
-from cxrlib.targets import TARGETS
+from cxrlib import experiments, files, metrics, phantom, runs, study
+from cxrlib.targets import TARGETS, encode
 
 training = pytest.importorskip("cxrlib.training")
 pytestmark = pytest.mark.slow
@@ -138,9 +138,9 @@ def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, mo
 
 def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp_path, monkeypatch):
     """Validation asks for the opposite of what is learnt, so every epoch is worse than the last."""
-    radiographs = cohort.with_targets(
-        pd.DataFrame({"file": range(14), "group": ["normal", "covid"] * 7, "patient": 0, "copy": 0})
-    )
+    facts = {"file": range(14), "group": ["normal", "covid"] * 7, "patient": 0, "copy": 0}
+    answers = pd.DataFrame(encode(facts["group"]), columns=list(TARGETS))
+    radiographs = pd.concat([pd.DataFrame(facts), answers], axis=1)
     radiographs["split"] = ["train"] * 8 + ["validation"] * 4 + ["test"] * 2
     pixels = np.stack(
         [
