@@ -5,7 +5,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from cxrlib import paper, runs, tables, targets
+from cxrlib import calibration, paper, runs, tables, targets
 
 ARM_COLOURS = dict(
     zip(
@@ -188,6 +188,60 @@ def comparison(these, target="all", metric="accuracy"):
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
+    return _closed(figure)
+
+
+def reliability(run):
+    """How often a target was there against how often it was said to be, a panel a target.
+
+    Args:
+        run: A finished run; its test predictions are shown as they are and cooled.
+    """
+    style()
+    fitted = calibration.temperature(run.validation_predictions)
+    test = run.test_predictions
+    kinds = {"as they are": test, f"cooled by {fitted:.2f}": calibration.cooled(test, fitted)}
+    figure, axes = plt.subplots(1, 5, figsize=(WIDTH, 2.4), sharex=True, sharey=True)
+    for (kind, answers), colour in zip(kinds.items(), ("#0072b2", "#d55e00")):
+        curve = calibration.reliability(answers, bins=5)
+        for axis, target in zip(axes, targets.TARGETS):
+            part = curve[curve["target"] == target]
+            spread = [part["observed"] - part["low"], part["high"] - part["observed"]]
+            marks = {"fmt": "o-", "markersize": 4, "linewidth": 1, "color": colour}
+            axis.errorbar(part["predicted"], part["observed"], spread, **marks, label=kind)
+            axis.set_title(target, fontsize=10)
+    for axis in axes:
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=1, linestyle=":")
+        axis.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    axes[2].set_xlabel("Probability said")
+    axes[0].set_ylabel("Share with it")
+    lines, names = axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
+    return _closed(figure)
+
+
+def decision(these, target="COVID"):
+    """Net benefit of acting on each run's probability of a target, over thresholds.
+
+    Args:
+        these: Finished runs.
+        target: One of the targets.
+    """
+    style()
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    for run, colour in zip(these, sns.color_palette("colorblind")):
+        curves = calibration.net_benefit(run.test_predictions, target)
+        curve = curves[curves["strategy"] == "model"]
+        label = f"{run.experiment}  {tables.arm_label(run.architecture, run.info['weights'])}"
+        axis.plot(curve["threshold"], curve["net_benefit"], color=colour, label=label)
+        axis.fill_between(curve["threshold"], curve["low"], curve["high"], color=colour, alpha=0.12)
+        everyone = curves[curves["strategy"] == "everyone"]
+        axis.plot(everyone["threshold"], everyone["net_benefit"], color=colour, linestyle=":")
+    axis.axhline(0, color="black", linewidth=1)
+    top = max(np.max(line.get_ydata()) for line in axis.lines)
+    axis.set_ylim(-0.25 * top, 1.3 * top)
+    axis.set(xlabel=f"Act on {target} above this probability", ylabel="Net benefit")
+    figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return _closed(figure)
 
 

@@ -75,6 +75,12 @@ class Run:
         return predictions[predictions["split"] == "test"].reset_index(drop=True)
 
     @property
+    def validation_predictions(self):
+        """The validation rows of `predictions`, numbered from 0."""
+        predictions = self.predictions
+        return predictions[predictions["split"] == "validation"].reset_index(drop=True)
+
+    @property
     def metrics(self):
         """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
         return pd.read_csv(self.folder / "metrics.csv")
@@ -113,6 +119,15 @@ def load_all(folder):
     if not found:
         raise InputError(f"no runs below {folder}")
     return found
+
+
+def chosen(runs):
+    """Gives the run that speaks for an experiment: the lowest *validation* loss.
+
+    Args:
+        runs: Runs of one experiment; at least one finished.
+    """
+    return min((run for run in runs if run.finished), key=lambda run: run.history["val_loss"].min())
 
 
 def keep(runs, folder):

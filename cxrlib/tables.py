@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 
-from cxrlib import experiments, metrics, paper, runs
+from cxrlib import calibration, comparison, experiments, metrics, paper, runs
 from cxrlib.targets import TARGETS
 
 LABELS = {
@@ -24,6 +24,10 @@ LABELS = {
     "precision": "Precision",
     "recall": "Recall",
     "f1": "F1",
+    "auc": "AUC",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+    "chance_error": "by chance",
 }
 """How names of the code read in tables and figures."""
 
@@ -69,6 +73,16 @@ def arm_label(architecture, weights):
     if architecture == "efficient":
         return LABELS[architecture]
     return f"{LABELS[architecture]} ({LABELS[weights]})"
+
+
+def _arm(run):
+    return arm_label(run.architecture, run.info["weights"])
+
+
+def _p(value):
+    if np.isnan(value):
+        return "undefined"
+    return "<\u00a00.001" if value < 0.001 else f"{value:.3f}"
 
 
 def interval(value, low, high, metric="accuracy"):
@@ -142,6 +156,98 @@ def per_target(these, name):
         " interval), each beside the value that the paper printed."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def differences(these, name):
+    """Tabulates whether the arms of an experiment differ, each pair on the same radiographs.
+
+    Args:
+        these: Runs of one experiment.
+        name: The table's label.
+    """
+    answers = {_arm(run): run.test_predictions for run in these if run.finished}
+    caption = (
+        f"Experiment {these[0].experiment}, arm against arm on the same radiographs: difference in"
+        " points (95 % interval, resampling patients) and p corrected for the whole table (Holm)."
+    )
+    columns = ["One arm", "Another", "Measure", "Difference", "p", "The first is"]
+    if len(answers) < 2:
+        rows = [[*answers, "none ran", "–", "–", "–", "–"]]
+        return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    rows = []
+    for row in comparison.table(answers).itertuples():
+        measure = LABELS[row.metric] + ("" if row.target == "all" else f" for {row.target}")
+        p = (
+            "–"
+            if np.isnan(row.p_holm)
+            else "< 0.001"
+            if row.p_holm < 0.001
+            else f"{row.p_holm:.3f}"
+        )
+        rows.append(
+            [row.a, row.b, measure, interval(row.difference, row.low, row.high), p, row.verdict]
+        )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def calibrations(these, name):
+    """Tabulates how well probabilities are calibrated, as they are and cooled.
+
+    Args:
+        these: Finished runs.
+        name: The table's label.
+    """
+    rows = []
+    for run in these:
+        fitted = calibration.temperature(run.validation_predictions)
+        cooled = calibration.cooled(run.test_predictions, fitted)
+        for kind, answers in (("as they are", run.test_predictions), ("cooled", cooled)):
+            found = calibration.scores(answers).query("target == 'all'").set_index("metric")
+            brier = found.loc["brier"]
+            errors = [
+                f"{found.loc[key, 'value']:.3f}" for key in ("calibration_error", "chance_error")
+            ]
+            shown = f"{brier['value']:.3f} ({brier['low']:.3f}–{brier['high']:.3f})"
+            temperature = "1" if kind == "as they are" else f"{fitted:.2f}"
+            rows.append([f"{run.experiment}\u2002{_arm(run)}", kind, temperature, shown, *errors])
+    scores = [LABELS[key] for key in ("brier", "calibration_error", "chance_error")]
+    columns = ["Arm", "Probabilities", "Temperature", *scores]
+    caption = "Calibration on the test radiographs, the mean of five targets; lower is better."
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def predictive_values(these, name):
+    """Tabulates how often "COVID" would be right where COVID is rarer than in this cohort.
+
+    Args:
+        these: Finished runs.
+        name: The table's label.
+    """
+    rows = []
+    for run in these:
+        cells = {"Arm": f"{run.experiment}\u2002{_arm(run)}"}
+        for row in calibration.predictive_value(run.test_predictions, "COVID").itertuples():
+            cells[f"{100 * row.prevalence:g}\u00a0% ill"] = interval(row.value, row.low, row.high)
+        rows.append(cells)
+    caption = "Of those called COVID, the share that would have it, per cent (95 % interval)."
+    return Table(pd.DataFrame(rows), caption, name)
+
+
+def impossible(these, name):
+    """Tabulates answers that no radiograph can deserve.
+
+    Args:
+        these: Finished runs.
+        name: The table's label.
+    """
+    rows = []
+    for run in these:
+        cells = {"Arm": f"{run.experiment}\u2002{_arm(run)}"}
+        for row in calibration.impossible(run.test_predictions).itertuples():
+            cells[row.answer] = interval(row.share, row.low, row.high)
+        rows.append(cells)
+    caption = "Impossible answers, per cent of test radiographs (95 % interval)."
+    return Table(pd.DataFrame(rows), caption, name)
 
 
 def arms(these, name):
@@ -370,8 +476,7 @@ def prose(these):
     Returns:
         Dict of plain floats (per cent where a share) and `Words`.
     """
-    finished = [run for run in these if run.finished]
-    chosen = min(finished, key=lambda run: run.history["val_loss"].min())
+    finished, chosen = [run for run in these if run.finished], runs.chosen(these)
     measured = chosen.metrics.set_index(["target", "metric"])
     harsh = measured.loc[("all", "accuracy")]
     covid = measured.loc[("COVID", "recall")]

@@ -20,9 +20,10 @@ def make_run(folder, architecture="efficient", weights="none", experiment="A", *
     facts = pd.DataFrame({"file": range(20), "group": groups, "patient": range(20), "copy": 0})
     columns = {f"y_{t}": truth[:, i] for i, t in enumerate(TARGETS)}
     columns |= {f"p_{t}": rng.random(20) * 0.6 + truth[:, i] * 0.4 for i, t in enumerate(TARGETS)}
-    predictions = facts.assign(split="test", **columns)
-    predictions.to_csv(folder / "predictions.csv", index=False)
-    metrics.of_predictions(predictions).to_csv(folder / "metrics.csv", index=False)
+    test = facts.assign(split="test", **columns)
+    validation = test.assign(split="validation", file=test["file"] + 20)
+    pd.concat([validation, test]).to_csv(folder / "predictions.csv", index=False)
+    metrics.of_predictions(test).to_csv(folder / "metrics.csv", index=False)
     history = pd.DataFrame({"epoch": [1, 2], "seconds": [1, 1]})
     for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
         history[name] = [0.7, 0.5]

@@ -87,9 +87,30 @@ def test_figures_are_drawn_and_none_is_left_open(these, radiographs):
         figures.training_curves(these),
         figures.gallery(these, radiographs.assign(split="test"), pixels),
         figures.comparison(these, "COVID", "recall"),
+        figures.reliability(these[0]),
+        figures.decision(these[:1]),
     ]
     assert all(isinstance(figure, plt.Figure) for figure in drawn)
     assert plt.get_fignums() == []
     gallery = drawn[4]
     assert len(gallery.axes) == 3 * 2
     assert "COVID" in gallery.axes[5].get_xlabel()
+
+
+def test_facts_that_tell_nothing_measurable_are_left_out_of_the_grid():
+    rows = [("source", t, 1.0) for t in TARGETS] + [("width", t, np.nan) for t in TARGETS]
+    table = pd.DataFrame(rows, columns=["fact", "target", "strength"])
+    axis = figures.confounders(table).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["source"]
+
+
+def test_models_without_anatomy_have_a_row_for_each_target_and_view():
+    table = pd.DataFrame(
+        {
+            "features": ["border", "border", "histogram"], "target": ["Normal", "COVID", "COVID"],
+            "auc": [0.6, 0.9, np.nan], "low": 0.5, "high": 0.95, "tested": "by patient",
+        }
+    )  # fmt: skip
+    axis = figures.trivial(table).axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["Normal, border", "COVID, border"]

@@ -114,3 +114,39 @@ def test_a_hamming_loss_is_a_share_and_the_rest_per_cent():
     plain = tables.interval(0.0612, np.nan, np.nan, metric="hamming_loss")
     assert plain == "0.061"
     assert tables.interval(0.0612, np.nan, np.nan) == "6.1"
+
+
+def test_every_pair_of_arms_is_compared_and_told_apart_or_not(tmp_path):
+    these = [make_run(tmp_path), make_run(tmp_path, "densenet121")]
+    frame = tables.differences(these, "t").frame
+    assert list(frame["Measure"]) == ["Harsh accuracy", "Macro F1", "AUC for COVID"]
+    assert set(frame["The first is"]) == {"no difference shown"}
+    assert set(frame["One arm"]) == {"Efficient"}
+
+
+def test_one_arm_alone_is_compared_with_none(these):
+    assert tables.differences(these, "t").frame.iloc[0].tolist()[:2] == ["Efficient", "none ran"]
+
+
+def test_calibration_stands_as_it_is_and_cooled(tmp_path):
+    frame = tables.calibrations([make_run(tmp_path)], "t").frame
+    assert list(frame["Probabilities"]) == ["as they are", "cooled"]
+    assert frame["Temperature"][0] == "1"
+
+
+def test_a_yes_is_worth_less_where_covid_is_rarer(tmp_path):
+    frame = tables.predictive_values([make_run(tmp_path)], "t").frame
+    values = [float(cell.split("\u00a0")[0]) for cell in frame.iloc[0, 1:]]
+    assert list(frame)[1:] == ["1\u00a0% ill", "5\u00a0% ill", "20\u00a0% ill"]
+    assert values == sorted(values)
+
+
+def test_impossible_answers_are_counted(tmp_path):
+    frame = tables.impossible([make_run(tmp_path)], "t").frame
+    assert "Normal with Pneumonia" in frame and "nothing at all" in frame
+
+
+def test_small_p_values_are_not_rounded_to_nought():
+    assert tables._p(0.0004) == "<\u00a00.001"
+    assert tables._p(0.0204) == "0.020"
+    assert tables._p(np.nan) == "undefined"
