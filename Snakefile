@@ -13,7 +13,9 @@ PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 RUNS = study.folder(PROFILE).relative_to(files.root())
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-MADE_FROM = ("phantom", "cohort", "images", "augment", "experiments", "models")
+MADE_FROM = ("phantom", "cohort", "readers", "decode", "images", "augment", "experiments", "models")
+SHOWN = [str(p) for pattern in ("cxrlib/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
+         for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "09-how-this-was-run": "ABC"}
 
@@ -63,7 +65,7 @@ rule notebook:
     input:
         lambda wildcards: done(NOTEBOOK_NEEDS.get(wildcards.name, "")),
         "notebooks/{name}.ipynb",
-        [str(p) for p in Path("cxrlib").glob("*.py")],
+        SHOWN,
     output:
         "book/experiments/{name}.ipynb",
     params:

@@ -10,7 +10,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from sklearn.metrics import roc_curve
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from cxrlib import metrics
 from cxrlib.errors import InputError
@@ -48,7 +47,7 @@ def reliability(predictions, *, bins=10, by="quantile", level=0.95):
         level: Coverage of the intervals.
 
     Returns:
-        DataFrame: target, bin (from 0), n (radiographs), predicted (mean probability), observed
+        DataFrame: target, bin (ascending), n (radiographs), predicted (mean probability), observed
         (share with the target), low, high (Wilson, counting patients). Empty bins are left out.
 
     Raises:
@@ -274,9 +273,9 @@ def predictive_value(predictions, target, *, prevalences=PREVALENCES, threshold=
         level: Coverage of the intervals.
 
     Returns:
-        DataFrame: target, prevalence, value (positive predictive value), low, high. The interval is
-        that of recall / (1 − specificity), a ratio of two proportions (score method, Miettinen and
-        Nurminen 1985), with effective numbers of radiographs. NaN where no answer is yes.
+        DataFrame: target, prevalence, value (positive predictive value), low, high. The interval
+        joins the Wilson intervals of recall and specificity, counting patients, to that of the
+        ratio recall / (1 − specificity) (Donner and Zou 2012). NaN where no answer is yes.
 
     Raises:
         InputError: A target without positives or negatives, a prevalence outside (0, 1), or as
@@ -289,24 +288,13 @@ def predictive_value(predictions, target, *, prevalences=PREVALENCES, threshold=
     prevalences = np.asarray(prevalences, dtype=float)
     if not ((prevalences > 0) & (prevalences < 1)).all():
         raise InputError("a prevalence must lie between 0 and 1, both excluded")
-    counts = []
-    for mark in (positive, ~positive):
-        units = metrics.effective(said[mark], codes[mark])
-        counts += [said[mark].mean() * units, units]
-    ratio = np.full(3, np.nan)
-    if said.any():
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = (counts[0] / counts[1]) / np.float64(counts[2] / counts[3])
-            ends = confint_proportions_2indep(
-                *counts, method="score", compare="ratio", alpha=1 - level
-            )
-        ratio = np.clip([value, *ends], 0, None)
-    odds = prevalences / (1 - prevalences)
+    parts = [metrics.share(said[m], codes[m], level=level) for m in (positive, ~positive)]
+    ratio = np.full(3, np.nan) if not said.any() else _ratio(*parts)
     with np.errstate(divide="ignore"):
-        found = 1 / (1 + 1 / np.outer(odds, ratio))
-    return pd.DataFrame(found, columns=["value", "low", "high"]).assign(
-        target=target, prevalence=prevalences
-    )[["target", "prevalence", "value", "low", "high"]]
+        found = 1 / (1 + 1 / np.outer(prevalences / (1 - prevalences), ratio))
+    table = pd.DataFrame({"target": target, "prevalence": prevalences})
+    table[["value", "low", "high"]] = found
+    return table
 
 
 def histograms(predictions, *, bins=20):
@@ -369,15 +357,16 @@ def _taken(predictions):
 
 
 def _binned(score, bins, by):
-    """Gives each score its bin, numbered from 0 without gaps where there are ties."""
+    """Gives each score its bin, from 0; a score on an edge is in the lower one."""
     if bins < 1:
         raise InputError(f"{bins} bins: give 1 or more")
     if by == "width":
-        return np.minimum((score * bins).astype(int), bins - 1)
-    if by == "quantile":
+        edges = np.arange(1, bins) / bins
+    elif by == "quantile":
         edges = np.unique(np.quantile(score, np.arange(1, bins) / bins))
-        return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1]
-    raise InputError(f"unknown way to bin {by!r}: expected quantile or width")
+    else:
+        raise InputError(f"unknown way to bin {by!r}: expected quantile or width")
+    return np.searchsorted(edges, score)
 
 
 def _means(sums):
@@ -405,6 +394,24 @@ def _errors(truth, score, codes, bins, by):
 
 def _logits(score):
     return logit(np.clip(score, _NEAREST, 1 - _NEAREST))
+
+
+def _ratio(one, other):
+    """Divides two independent shares, each with its ends (Donner and Zou 2012).
+
+    statsmodels has Miettinen and Nurminen's score interval of such a ratio, but where both shares
+    are 1 or one is 0 its ends are complex or NaN.
+    """
+    (a, a_low, a_high), (b, b_low, b_high) = one, other
+
+    def root(end, over):
+        inner = end * (2 * a - end) * over * (2 * b - over)
+        return np.sqrt(max((a * b) ** 2 - inner, 0))
+
+    below, under = a * b + root(a_low, b_high), b_low * (2 * b - b_low)
+    low = a_low * (2 * a - a_low) / below if below > 0 else 0.0
+    high = (a * b + root(a_high, b_low)) / under if under > 0 else np.inf
+    return np.array([a / b if b > 0 else np.inf, low, high])
 
 
 def _both(positive, target):

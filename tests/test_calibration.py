@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, log_loss
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from cxrlib import calibration, metrics
 from cxrlib.errors import InputError
@@ -39,15 +40,15 @@ def chests(n, seed, noise=1.0):
 def test_the_reliability_curve_is_scikit_learns():
     predictions = exact(400, 0)
     for by, theirs in (("width", "uniform"), ("quantile", "quantile")):
-        table = calibration.reliability(predictions, bins=7, by=by)
+        table = calibration.reliability(predictions, bins=8, by=by)
         for target in TARGETS:
             own = table[table["target"] == target]
             pair = predictions[f"y_{target}"], predictions[f"p_{target}"]
-            observed, said = calibration_curve(*pair, n_bins=7, strategy=theirs)
+            observed, said = calibration_curve(*pair, n_bins=8, strategy=theirs)
             assert own["observed"].to_numpy() == pytest.approx(observed)
             assert own["predicted"].to_numpy() == pytest.approx(said)
             assert own["n"].sum() == 400
-    assert own["n"].between(56, 58).all()
+    assert own["n"].between(49, 51).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,7 +142,7 @@ def test_radiographs_told_apart_without_an_error_leave_a_finite_temperature():
     assert np.isfinite(cooled.drop(columns="patient").to_numpy()).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10**6), digits=st.integers(1, 4))
 def test_no_threshold_on_validation_beats_the_chosen_one(seed, digits):
     predictions = chests(30, seed, noise=2.0).round(digits)
@@ -220,12 +221,13 @@ def test_at_the_samples_own_prevalence_the_predictive_value_is_the_precision():
         ((12, 0, 0, 300), 1, False, True),
         ((0, 12, 3, 300), 0, True, False),
         ((12, 0, 300, 0), 0.01, False, False),
+        ((0, 12, 300, 0), 0, True, False),
     ],
 )
 def test_a_predictive_value_at_an_end_keeps_room_on_the_other_side(counts, value, low, high):
     row = calibration.predictive_value(screened(*counts), "COVID").loc[0]
     assert row["value"] == pytest.approx(value)
-    assert (row["low"] == 0, row["high"] == 1) == (low, high)
+    assert (row["low"] < 1e-12, row["high"] > 1 - 1e-12) == (low, high)
     assert row["high"] - row["low"] > 0.001
 
 
@@ -312,3 +314,14 @@ def test_the_truth_is_never_impossible(group):
 def test_bad_input_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call(chests(20, 10))
+
+
+@pytest.mark.parametrize("counts", [(11, 1, 3, 297), (60, 20, 9, 200), (5, 7, 30, 70)])
+def test_a_predictive_value_is_as_sure_as_miettinen_and_nurminen_say(counts):
+    found, missed, alarms, quiet = counts
+    row = calibration.predictive_value(screened(*counts), "COVID", prevalences=[0.5]).loc[0]
+    ends = confint_proportions_2indep(
+        found, found + missed, alarms, alarms + quiet, compare="ratio", method="score"
+    )
+    theirs = [end / (1 + end) for end in ends]
+    assert row[["low", "high"]].tolist() == pytest.approx(theirs, abs=0.03)
