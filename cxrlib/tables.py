@@ -366,9 +366,8 @@ def external(these, name):
         said = run.external.assign(covid=run.external["p_COVID"] >= 0.5)
         cells = {"Arm": f"{arm}, {SPLITS[run.info['split']]}"}
         for group, part in said.groupby("group"):
-            share, patients = part["covid"].mean(), part["patient"].nunique()
-            column = f"{group} ({len(part)}, {patients}\u00a0patients)"
-            cells[column] = interval(share, *metrics.proportion(share, patients))
+            column = f"{group} ({len(part)}, {part['patient'].nunique()}\u00a0patients)"
+            cells[column] = interval(*metrics.share(part["covid"], part["patient"]))
         rows.append(cells)
     caption = "Called COVID, per cent (95 % interval, counting patients), by what they show."
     return Table(pd.DataFrame(rows), caption, name)

@@ -16,15 +16,14 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cxrlib import cohort
+from cxrlib import cohort, metrics
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
 
@@ -163,33 +162,6 @@ def origin(seen, radiographs, folds=None):
     return pd.DataFrame(rows, columns=["features", "source", "compared", *_SUMMARY])
 
 
-def interval(auc, positives, negatives, level=0.95):
-    """Newcombe's (2006, method 5) interval of an AUC, sound also where it is 0 or 1.
-
-    Args:
-        auc: In [0, 1].
-        positives: Independent units with the target, above 0; need not be whole.
-        negatives: Independent units without it, above 0.
-        level: Coverage.
-
-    Returns:
-        Lower and upper end; both NaN where the AUC is.
-    """
-    if np.isnan(auc):
-        return np.nan, np.nan
-    z, mean = norm.ppf(0.5 + level / 2), (positives + negatives) / 2
-
-    def low(value):
-        def off(t):  # how far, in variances, the value lies from a true AUC of t
-            spread = 1 + (mean - 1) * ((1 - t) / (2 - t) + t / (1 + t))
-            return (value - t) ** 2 * positives * negatives / (t * (1 - t) * spread) - z**2
-
-        nearly_0, end = 1e-9, min(value, 1 - 1e-9)
-        return brentq(off, nearly_0, end) if end > nearly_0 and off(nearly_0) > 0 else 0.0
-
-    return low(auc), 1 - low(1 - auc)
-
-
 def undefined(positive, target):
     """Says why nothing can be measured where all answers are the same, or ""."""
     if positive.any() and not positive.all():
@@ -246,7 +218,7 @@ def _summary(tested, positive, families, overlap, note):
     rows = np.concatenate([np.zeros(0, int), *compared])
     sides = families[rows[positive[rows]]], families[rows[~positive[rows]]]
     auc = right / pairs if pairs else np.nan
-    low, high = interval(auc, *(_effective(side) / overlap for side in sides))
+    low, high = metrics.auc_interval(auc, *(_effective(side) / overlap for side in sides))
     if np.isnan(auc):
         note = note or "undefined: no fold has both answers in training and test"
     yes, no = (len(np.unique(side)) for side in sides)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import audit, cohort, decode, images, phantom, trivial, twins
+from cxrlib import audit, cohort, decode, images, metrics, phantom, trivial, twins
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS, TARGETS, encode
 
@@ -379,10 +379,10 @@ def test_an_origin_of_its_own_is_told_within_a_group_too(marked):
 @settings(max_examples=100, deadline=None)
 @given(st.floats(0, 1), st.floats(0.2, 500), st.floats(0.2, 500))
 def test_an_interval_holds_its_auc_stays_in_range_and_shrinks_with_patients(auc, yes, no):
-    low, high = trivial.interval(auc, yes, no)
+    low, high = metrics.auc_interval(auc, yes, no)
     assert 0 <= low <= auc + 1e-9 and auc - 1e-9 <= high <= 1
     assert high - low > 0
-    nearer = trivial.interval(auc, 4 * yes + 4, 4 * no + 4)
+    nearer = metrics.auc_interval(auc, 4 * yes + 4, 4 * no + 4)
     assert nearer[1] - nearer[0] < high - low
 
 
@@ -393,7 +393,7 @@ def test_an_interval_keeps_its_word_where_positives_are_few():
         score = rng.normal(size=212) + 2.66 * positive  # a true AUC of 0.97
         rows = table(["covid"] * 12 + ["normal"] * 200, mean=score)
         value = auc_of(audit.confounders(rows), fact="mean", target="COVID")["value"]
-        low, high = trivial.interval(value, 12, 200)
+        low, high = metrics.auc_interval(value, 12, 200)
         held += low <= 0.97 <= high
     assert held >= 280
 
