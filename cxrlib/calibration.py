@@ -228,11 +228,8 @@ def net_benefit(predictions, target, *, thresholds=None, prevalence=None, level=
     truth, score, codes = _taken(predictions)
     positive, score = truth[:, index(target)] == 1, score[:, index(target)]
     _both(positive, target)
-    thresholds = np.arange(1, 100) / 100 if thresholds is None else np.asarray(thresholds, float)
-    share = positive.mean() if prevalence is None else prevalence
-    for name, value in (("threshold", thresholds), ("prevalence", np.array([share]))):
-        if not ((value > 0) & (value < 1)).all():
-            raise InputError(f"a {name} must lie between 0 and 1, both excluded")
+    thresholds = _inside("threshold", np.arange(1, 100) / 100 if thresholds is None else thresholds)
+    share = _inside("prevalence", positive.mean() if prevalence is None else prevalence)[0]
     said = score[:, None] >= thresholds
     n, width = codes.max() + 1, len(thresholds)
     parts = [said & positive[:, None], said & ~positive[:, None], positive[:, None]]
@@ -255,10 +252,11 @@ def net_benefit(predictions, target, *, thresholds=None, prevalence=None, level=
         "no one": (np.zeros(width), np.nan, np.nan),
     }
     parts = [
-        pd.DataFrame({"threshold": thresholds, "strategy": name, "net_benefit": value})
-        .assign(low=low, high=high)
+        pd.DataFrame({"threshold": thresholds, "strategy": name, "net_benefit": value}).assign(
+            low=low, high=high
+        )
         for name, (value, low, high) in curves.items()
-    ]  # fmt: skip
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -285,9 +283,7 @@ def predictive_value(predictions, target, *, prevalences=PREVALENCES, threshold=
     said = metrics.checked(truth, score, threshold)[2][:, index(target)]
     positive = truth[:, index(target)] == 1
     _both(positive, target)
-    prevalences = np.asarray(prevalences, dtype=float)
-    if not ((prevalences > 0) & (prevalences < 1)).all():
-        raise InputError("a prevalence must lie between 0 and 1, both excluded")
+    prevalences = _inside("prevalence", prevalences)
     parts = [metrics.share(said[m], codes[m], level=level) for m in (positive, ~positive)]
     ratio = np.full(3, np.nan) if not said.any() else _ratio(*parts)
     with np.errstate(divide="ignore"):
@@ -414,6 +410,13 @@ def _ratio(one, other):
     return np.array([a / b if b > 0 else np.inf, low, high])
 
 
+def _inside(name, values):
+    values = np.atleast_1d(np.asarray(values, dtype=float))
+    if not ((values > 0) & (values < 1)).all():
+        raise InputError(f"a {name} must lie between 0 and 1, both excluded")
+    return values
+
+
 def _both(positive, target):
     if not positive.any() or positive.all():
         kind = "with" if not positive.any() else "without"
@@ -423,9 +426,9 @@ def _both(positive, target):
 def _threshold(truth, score, rule, target):
     _both(truth == 1, target)
     fall, recall, cuts = roc_curve(truth, score, drop_intermediate=False)
-    # A cut at a score would hang on that one radiograph: go halfway to the next score below.
-    cuts = (cuts + np.append(cuts[1:], 0)) / 2
-    cuts[0] = (1 + score.max()) / 2
+    # The first cut, above all scores, is no better than the last, below them. A cut at a score
+    # would hang on that one radiograph: go halfway to the next score below.
+    fall, recall, cuts = fall[1:], recall[1:], (cuts[1:] + np.append(cuts[2:], 0)) / 2
     positives, negatives = truth.sum(), len(truth) - truth.sum()
     tp, fp = recall * positives, fall * negatives
     gain = recall - fall if rule == "youden" else 2 * tp / (tp + fp + positives)

@@ -30,6 +30,7 @@ SWAPS = 10_000
 VERDICTS = ("better", "worse", "no difference shown")
 
 _KEYS = ["file", "copy"]
+_METRICS = [metric for _, metric in metrics.NAMES]
 _SAME = 1e-12  # differences below this are rounding
 _BLOCK = 1000  # swaps held at once
 
@@ -48,11 +49,11 @@ def paired(a, b, *, names=("a", "b"), threshold=0.5, level=0.95):
         DataFrame: target, metric, a, b, difference (a − b), low, high, p, mcnemar, n; rows as
         `metrics.NAMES`. low and high are the bootstrap interval over resampled patients
         (`metrics.percentiles`): NaN where the difference is undefined or the same in all resamples
-        (the arms never differ). p is two-sided
-        and takes patients as independent: from 10,000 random swaps of the arms patient by patient;
-        of AUC and average precision from the difference over its jackknife error (of an AUC that is
-        DeLong's test with Obuchowski's (1997) clusters, but for terms that vanish with n). mcnemar
-        is McNemar's exact test on exact matches, NaN but for the accuracy. n is the patients.
+        (the arms never differ). p is two-sided and takes patients for independent: it is from
+        10,000 random swaps of the arms patient by patient; of AUC and average precision from the
+        difference over its jackknife error (of an AUC that is DeLong's test with Obuchowski's
+        (1997) clusters, but for terms that vanish with n). mcnemar is McNemar's exact test on exact
+        matches, NaN but for the accuracy. n is the patients.
 
     Raises:
         InputError: The arms were not tested on the same radiographs, or as `metrics.evaluate`.
@@ -63,21 +64,18 @@ def paired(a, b, *, names=("a", "b"), threshold=0.5, level=0.95):
     _, score_b, answer_b = metrics.checked(truth, metrics.arrays(b)[1], threshold)
     codes = metrics.coded(patients, len(truth))
     n = codes.max() + 1
-
     one = partial(metrics.measures, truth, score_a, answer_a, codes)
     other = partial(metrics.measures, truth, score_b, answer_b, codes)
     value, drawn, left_out = metrics.resample(lambda w: one(w) - other(w), n)
     low, high = metrics.percentiles(value, drawn, left_out, level).T
     counts = [metrics.tallies(truth, answer, codes) for answer in (answer_a, answer_b)]
-    p = np.where(np.isin(_METRICS, ("auc", "average_precision")), _by_error(value, left_out),
-                 _by_swapping(*counts))  # fmt: skip
-    table = pd.DataFrame(metrics.NAMES, columns=["target", "metric"])
-    every = np.ones((1, n))
-    table = table.assign(
-        a=one(every)[0], b=other(every)[0], difference=value, low=low, high=high, p=p
-    )
+    ranked = np.isin(_METRICS, ("auc", "average_precision"))  # no sum of counts
+    p = np.where(ranked, _by_error(value, left_out), _by_swapping(*counts))
     right = [(answer == truth).all(axis=1) for answer in (answer_a, answer_b)]
-    return table.assign(mcnemar=_mcnemar(*right), n=n)
+    every = np.ones((1, n))
+    columns = {"a": one(every)[0], "b": other(every)[0], "difference": value, "low": low}
+    columns |= {"high": high, "p": p, "mcnemar": _mcnemar(*right), "n": n}
+    return pd.DataFrame(metrics.NAMES, columns=["target", "metric"]).assign(**columns)
 
 
 def table(predictions, *, measures=MEASURES, threshold=0.5, level=0.95):
@@ -120,9 +118,6 @@ def table(predictions, *, measures=MEASURES, threshold=0.5, level=0.95):
     rows["verdict"] = np.select([shown & (gain > 0), shown & (gain < 0)], VERDICTS[:2], VERDICTS[2])
     kept = ["a", "b", "target", "metric", "value_a", "value_b", "difference", "low", "high"]
     return rows[[*kept, "p", "p_holm", "verdict"]]
-
-
-_METRICS = [metric for _, metric in metrics.NAMES]
 
 
 def _aligned(a, b, names):

@@ -103,8 +103,6 @@ def evaluate(y_true, y_score, *, threshold=0.5, interval="wilson", groups=None, 
     codes = coded(groups, len(truth))
     if interval not in INTERVALS:
         raise InputError(f"unknown interval {interval!r}: expected one of {', '.join(INTERVALS)}")
-    if not 0 < level < 1:
-        raise InputError(f"level {level} is no share: give one between 0 and 1, such as 0.95")
     statistic = partial(measures, truth, score, answer, codes)
     values = statistic(np.ones((1, codes.max() + 1)))[0]
     counted = _counted(truth, answer)
@@ -336,7 +334,7 @@ def percentiles(value, drawn, left_out, level=0.95):
         float64 array (m, 2), lower and upper ends. NaN where the measure is undefined, undefined in
         more than a tenth of the resamples, or the same in all of them.
     """
-    tails = norm.cdf(np.outer(student.ppf(0.5 + level / 2, freedom(left_out)), [-1, 1]))
+    tails = norm.cdf(np.outer(student.ppf(_upper(level), freedom(left_out)), [-1, 1]))
     ends = np.full((len(value), 2), np.nan)
     for i, column in enumerate(drawn.T):
         defined = column[~np.isnan(column)]
@@ -434,7 +432,9 @@ def proportion(value, n, interval="wilson", level=0.95):
         raise InputError(f"unknown interval {interval!r}: expected wilson or clopper-pearson")
     if n == 0 or np.isnan(value):
         return np.nan, np.nan
-    low, high = proportion_confint(value * n, n, alpha=1 - level, method=_METHODS[interval])
+    low, high = proportion_confint(
+        value * n, n, alpha=2 - 2 * _upper(level), method=_METHODS[interval]
+    )
     return float(low), float(high)
 
 
@@ -480,7 +480,7 @@ def auc_interval(auc, positives, negatives, level=0.95):
     """
     if np.isnan(auc):
         return np.nan, np.nan
-    z, mean = norm.ppf(0.5 + level / 2), (positives + negatives) / 2
+    z, mean = norm.ppf(_upper(level)), (positives + negatives) / 2
 
     def low(value):
         def off(t):  # how far, in variances, the value lies from a true AUC of t
@@ -510,10 +510,17 @@ def _papers_n(truth, counted, target, metric):
     return int(counted[target, metric].sum())
 
 
+def _upper(level):
+    """Gives the share of a distribution below the upper end of an interval."""
+    if not 0 < level < 1:
+        raise InputError(f"level {level} is no share: give one between 0 and 1, such as 0.95")
+    return 0.5 + level / 2
+
+
 def _wald(value, n, level):
     if n == 0 or np.isnan(value):
         return np.nan, np.nan
-    half = norm.ppf(0.5 + level / 2) * np.sqrt(value * (1 - value) / n)
+    half = norm.ppf(_upper(level)) * np.sqrt(value * (1 - value) / n)
     return value - half, value + half
 
 
@@ -561,5 +568,6 @@ def _averaged(parts, alike):
     """
     value, low, high = np.transpose(parts)
     below, above = value - low, high - value
-    halves = np.sqrt([below @ alike @ below, above @ alike @ above]) / len(value)
+    squares = [below @ alike @ below, above @ alike @ above]
+    halves = np.sqrt(np.maximum(squares, 0)) / len(value)  # below 0 by rounding only
     return value.mean() - halves[0], value.mean() + halves[1]

@@ -304,6 +304,8 @@ def test_the_truth_is_never_impossible(group):
             lambda p: calibration.predictive_value(p, "COVID", prevalences=[5]),
             "prevalence must lie",
         ),
+        (lambda p: calibration.impossible(p, level=95), "level 95 is no share"),
+        (lambda p: calibration.net_benefit(p, "Virus", level=0), "level 0 is no share"),
         (lambda p: calibration.scores(p.assign(p_Virus=1.5)), "must lie in .0, 1."),
         (lambda p: calibration.scores(p.assign(y_Virus=2)), "0 and 1 only"),
         (lambda p: calibration.impossible(p.drop(columns="patient")), "no column 'patient'"),

@@ -420,6 +420,17 @@ def test_a_perfect_score_is_never_certain(interval, patients):
     assert 0.05 < value(table, "all", "hamming_loss", "high") < 0.5
 
 
+def test_a_perfect_part_leaves_doubt_about_the_macro_average():
+    truth = encode(np.repeat(list(GROUPS), (60, 40, 40, 12)))
+    score = truth * 0.9
+    score[:4, 0] = 0.1  # four chests that are not called Normal; all others are right
+    table = metrics.evaluate(truth, score)
+    assert value(table, "COVID", "recall") == 1
+    doubt = (1 - value(table, "COVID", "recall", "low")) / 5
+    macro = value(table, "all", "macro_recall")
+    assert value(table, "all", "macro_recall", "low") < macro - doubt
+
+
 def test_the_bootstrap_says_nothing_where_a_measure_is_often_undefined():
     truth = encode(["normal"] * 30 + ["covid"])
     score = np.random.default_rng(0).random(truth.shape)
