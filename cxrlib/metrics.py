@@ -435,7 +435,7 @@ def proportion(value, n, interval="wilson", level=0.95):
     low, high = proportion_confint(
         value * n, n, alpha=2 - 2 * _upper(level), method=_METHODS[interval]
     )
-    return float(low), float(high)
+    return min(float(low), value), max(float(high), value)  # rounding may miss 0 and 1
 
 
 def auc(truth, score, groups=None, level=0.95):

@@ -215,6 +215,12 @@ def test_proportions_are_scipys_whatever_was_counted(n, share):
         assert metrics.proportion(k / n, n, ours) == pytest.approx(tuple(expected), abs=1e-9)
 
 
+@given(n=st.integers(1, 400), whole=st.booleans(), share=st.sampled_from([0.0, 1.0]))
+def test_an_interval_holds_its_proportion_to_the_last_bit(n, whole, share):
+    low, high = metrics.proportion(share, n if whole else n * 0.7)
+    assert low <= share <= high
+
+
 def test_the_ordinary_interval_of_a_perfect_recall_leaves_room_below():
     truth = np.tile(GROUPS["covid"], (12, 1))
     table = metrics.evaluate(truth, truth.astype(float))

@@ -52,7 +52,7 @@ def test_truth_is_known_for_phantoms_only(tiny):
     row = study.cohort(tiny).iloc[0]
     assert set(study.truth(tiny, row)) == {"lungs", "lesions", "marks"}
     row = row.copy()
-    row["source"] = "kermany"
+    row["path"] = "radiograph.png"
     assert study.truth(tiny, row) == {}
 
 
