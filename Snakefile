@@ -13,8 +13,9 @@ PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 RUNS = study.folder(PROFILE).relative_to(files.root())
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-MADE_FROM = ("phantom", "cohort", "readers", "decode", "images", "augment", "experiments", "models")
-SHOWN = [str(p) for pattern in ("cxrlib/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
+MADE_FROM = ("phantom/*", "cohort", "readers", "decode", "images", "augment", "experiments",
+             "models")
+SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "09-how-this-was-run": "ABC"}
@@ -51,7 +52,7 @@ rule arms:
 rule arm:
     input:
         rivals,
-        [f"cxrlib/{module}.py" for module in MADE_FROM],
+        [str(p) for module in MADE_FROM for p in Path("cxrlib").glob(f"{module}.py")],
     output:
         touch(f"{RUNS}/{{experiment}}/{{arm}}/done"),
     params:

@@ -25,7 +25,7 @@ from cxrlib import cohort, decode, images, trivial, twins
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS, TARGETS
 
-CATEGORIES = ("source", "view", "age_group", "mark", "format", "mode")
+CATEGORIES = ("source", "view", "age_group", "device", "mark", "format", "mode")
 """Facts that are names; "" where unknown."""
 
 NUMBERS = (

@@ -39,6 +39,7 @@ class Profile:
     bacteria: int = 90
     covid: int = 45
     mark_tie: float = 0.0  # phantoms: how often the group decides the mark, 0 to 1
+    source_tie: float = 0.0  # phantoms: how often the group decides the source, 0 to 1
     arms: tuple[str, ...] = ()  # names of the arms to run; empty: all
     initialisation: str = "best"  # of B and C: best (on validation in A), imagenet or none
     epochs: int = 25  # at most; 0: the paper's 30, 30 and 50
@@ -81,8 +82,9 @@ class Profile:
                 raise InputError(f"{field.name} is {value}: it cannot be negative")
         if self.seed >= 2**32:
             raise InputError(f"seed is {self.seed}: below {2**32}")
-        if self.mark_tie > 1:
-            raise InputError(f"mark_tie is {self.mark_tie}: it lies between 0 and 1")
+        for name in ("mark_tie", "source_tie"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name} is {getattr(self, name)}: it lies between 0 and 1")
 
     @property
     def counts(self):

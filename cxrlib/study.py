@@ -60,8 +60,8 @@ def split(profile):
 def _everything(profile):
     """Gives all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":
-        table = phantom.table(profile.counts, mark_tie=profile.mark_tie)
-        return table.assign(path="", publication="", view="PA", age_group="adult")
+        ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
+        return phantom.table(profile.counts, **ties).assign(path="", publication="")
     if not profile.data:
         raise InputError("data is empty: name the dataset's folder, or the CSV file that lists it")
     read = {"coronahack": cohorts.read_coronahack, "folder": cohorts.read_folder}
@@ -92,18 +92,17 @@ def truth(profile, row):
     """Gives what is known of a phantom for sure, and nothing for a real radiograph.
 
     Returns:
-        Dict of "lungs", "lesions" and "marks" -> bool mask (size, size); empty if real.
+        Dict of "lungs", "lesions", "marks" and "devices" -> bool mask (size, size); empty if real.
     """
     if row["path"]:
         return {}
     known = _simulated(profile, row)
-    return {"lungs": known.lungs, "lesions": known.lesions, "marks": known.marks}
+    return {name: getattr(known, name) for name in ("lungs", "lesions", "marks", "devices")}
 
 
 def _simulated(profile, row):
-    return phantom.simulate(
-        int(row["index"]), profile.image_size, target=row["group"], mark=row["mark"]
-    )
+    asked = {"target": row["group"], "mark": row["mark"], "source": row["source"]}
+    return phantom.simulate(int(row["index"]), profile.image_size, **asked)
 
 
 def pixels(profile, experiment, table=None):
@@ -252,7 +251,7 @@ def fingerprint(profile, experiment):
 
 def _fingerprint(table, experiment):
     if (table["path"] == "").all():
-        content = inspect.getsource(phantom)
+        content = phantom.digest()
     else:
         content = [Path(path).stat().st_size for path in table["path"]]
     copies = experiment.copies and dataclasses.asdict(experiment.copies)

@@ -1,5 +1,8 @@
 """Phantoms: what is known about them is true, and only what was asked for differs."""
 
+import dataclasses
+import re
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -13,6 +16,7 @@ from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS, TARGETS
 
 SICK = ("virus", "bacteria", "covid")
+ADULT = {"age_group": "adult", "view": "PA", "source": "digital", "device": "none"}
 COUNTS = {"normal": 40, "virus": 25, "bacteria": 25, "covid": 12}
 
 
@@ -44,7 +48,7 @@ def test_a_phantom_has_the_shapes_and_types_it_promises(group):
     assert result.image.shape == (70, 70, 3)
     assert result.image.dtype == np.uint8
     assert (result.image == result.image[:, :, :1]).all()
-    for mask in (result.lungs, result.lesions, result.marks):
+    for mask in (result.lungs, result.lesions, result.marks, result.devices):
         assert mask.shape == (70, 70)
         assert mask.dtype == bool
     assert result.targets == GROUPS[group]
@@ -60,10 +64,21 @@ def test_a_phantom_has_the_shapes_and_types_it_promises(group):
     group=st.sampled_from(sorted(GROUPS)),
     mark=st.sampled_from(phantom.MARKS),
     seed=st.integers(0, 2**40),
-)
-def test_every_phantom_keeps_its_promises(index, size, group, mark, seed):
-    result = phantom.simulate(index, size, target=group, mark=mark, seed=seed)
-    assert 0.24 < result.lungs.mean() < 0.41
+    asked=st.fixed_dictionaries({}, optional={
+        "age_group": st.sampled_from(sorted(phantom.AGE_GROUPS)),
+        "view": st.sampled_from(sorted(phantom.VIEWS)),
+        "source": st.sampled_from(sorted(phantom.SOURCES)),
+        "device": st.sampled_from(sorted(phantom.DEVICES)),
+        "severity": st.floats(*phantom.SEVERITIES),
+    }),
+)  # fmt: skip
+def test_every_phantom_keeps_its_promises(index, size, group, mark, seed, asked):
+    result = phantom.simulate(index, size, target=group, mark=mark, seed=seed, **asked)
+    if group == "normal":
+        asked = {**asked, "severity": 0}
+    assert {name: getattr(result, name) for name in asked} == asked
+    assert 0.20 < result.lungs.mean() < 0.45
+    assert result.devices.any() == (result.device != "none")
     assert not (result.lesions & ~result.lungs).any()
     assert not (result.marks & result.lungs).any()
     assert result.lesions.any() == (group != "normal")
@@ -80,7 +95,8 @@ def test_phantoms_do_not_depend_on_the_order_they_are_made_in():
         again = phantom.simulate(index, 64, seed=1)
         first = there[index]
         assert (again.group, again.mark, again.patient) == (first.group, first.mark, first.patient)
-        for name in ("image", "lungs", "lesions", "marks"):
+        assert again.placed == first.placed
+        for name in ("image", "lungs", "lesions", "marks", "devices"):
             np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
 
 
@@ -128,11 +144,182 @@ def test_the_target_changes_the_lesion_and_nothing_else(group, size):
         np.testing.assert_array_equal(sick.marks, healthy.marks)
 
 
+@pytest.mark.parametrize("source", phantom.SOURCES)
+def test_the_device_changes_no_pixel_outside_itself(source):
+    for index in range(4):
+        bare = phantom.simulate(index, 96, source=source, device="none")
+        for device in ("tube", "line", "electrodes"):
+            result = phantom.simulate(index, 96, source=source, device=device)
+            away = ~result.devices
+            np.testing.assert_array_equal(result.image[away], bare.image[away], err_msg=device)
+            np.testing.assert_array_equal(result.lesions, bare.lesions)
+            assert (grey(result) - grey(bare))[result.devices].mean() > 1
+
+
+@pytest.mark.parametrize("source", phantom.SOURCES)
+def test_the_severity_changes_the_lesion_and_nothing_else(source):
+    for index in range(4):
+        mild, severe = (
+            phantom.simulate(index, 96, target="bacteria", source=source, severity=severity)
+            for severity in (0.3, 1.0)
+        )
+        lesion = mild.lesions | severe.lesions
+        away = ~lesion & ~ring(lesion, 1)
+        np.testing.assert_array_equal(mild.image[away], severe.image[away])
+        assert (grey(severe) - grey(mild))[mild.lesions].mean() > 5
+
+
+def test_age_view_and_source_leave_mark_group_and_patient_alone():
+    for index in range(6):
+        one = phantom.simulate(index, 48, age_group="adult", view="PA", source="digital")
+        other = phantom.simulate(index, 48, age_group="child", view="AP", source="film")
+        for name in ("group", "severity", "mark", "device", "patient"):
+            assert getattr(one, name) == getattr(other, name)
+        assert (one.image != other.image).any()
+
+
+# Marks where they are wanted
+
+
+def test_a_phantom_made_again_from_its_placed_marks_is_the_same():
+    for index in range(6):
+        for name in phantom.MARKS[1:]:
+            first = phantom.simulate(index, 96, mark=name)
+            again = phantom.simulate(index, 96, mark=first.placed)
+            assert again.placed == first.placed
+            np.testing.assert_array_equal(again.image, first.image)
+
+
+@pytest.mark.parametrize("name", phantom.MARKS[1:])
+def test_a_mark_goes_where_it_is_wanted_in_the_size_and_grey_that_is_wanted(name):
+    plain = phantom.simulate(4, 128, mark="none")
+    usual = phantom.simulate(4, 128, mark=name).placed[0]
+    larger = dataclasses.replace(usual, x=0.5, y=0.05, size=1.4 * usual.size, brightness=120)
+    if name == "ticks":
+        larger = dataclasses.replace(usual, x=0.97, y=0.5, brightness=120)
+    result = phantom.simulate(4, 128, mark=larger)
+    rows, columns = np.nonzero(result.marks)
+    assert (columns.min() + columns.max() + 1) / 256 == pytest.approx(larger.x, abs=0.02)
+    assert (rows.min() + rows.max() + 1) / 256 == pytest.approx(larger.y, abs=0.02)
+    toward = np.abs(grey(result) - 120) <= np.abs(grey(plain) - 120)
+    assert toward[result.marks].all()
+    if name != "ticks":
+        before = np.ptp(np.nonzero(phantom.simulate(4, 128, mark=name).marks)[0])
+        assert np.ptp(rows) == pytest.approx(1.4 * before, abs=3)
+
+
+def test_several_marks_are_all_there_and_each_can_be_removed_alone():
+    both = phantom.simulate(2, 96, mark=["R", "ticks"])
+    assert both.mark == "R+ticks"
+    assert [mark.name for mark in both.placed] == ["R", "ticks"]
+    letter, ticks = (phantom.simulate(2, 96, mark=name) for name in ("R", "ticks"))
+    np.testing.assert_array_equal(both.marks, letter.marks | ticks.marks)
+    away = ~ticks.marks
+    np.testing.assert_array_equal(both.image[away], letter.image[away])
+
+
+def test_a_text_says_what_it_is_told_to():
+    one, other = (phantom.Mark("text", words=words) for words in ("LEFT", "RIGHT"))
+    shown = [phantom.simulate(1, 96, mark=mark) for mark in (one, other)]
+    assert shown[0].placed[0].words == "LEFT"
+    assert (shown[0].marks != shown[1].marks).any()
+
+
+def test_a_mark_within_the_lungs_or_wider_than_the_image_is_refused():
+    with pytest.raises(InputError, match="mark R of phantom 3: it lies within the lungs"):
+        phantom.simulate(3, 96, mark=phantom.Mark("R", x=0.27, y=0.45, size=0.02))
+    with pytest.raises(InputError, match="wider than the image"):
+        phantom.simulate(3, 96, mark=phantom.Mark("text", size=0.3))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"name": "none"}, "mark 'none'"),
+        ({"name": "X"}, "mark 'X'"),
+        ({"name": "R", "x": 1.2}, "x of mark R 1.2"),
+        ({"name": "R", "y": "top"}, "y of mark R 'top'"),
+        ({"name": "R", "size": 0}, "size of mark R 0"),
+        ({"name": "R", "brightness": None}, "brightness of mark R None"),
+        ({"name": "R", "brightness": float("nan")}, "brightness of mark R nan"),
+        ({"name": "R", "words": "hello"}, "words of mark R 'hello'"),
+        ({"name": "text", "words": "two\nlines"}, "words of mark text"),
+        ({"name": "text", "words": ""}, "words of mark text ''"),
+    ],
+)
+def test_a_mark_that_cannot_be_drawn_is_named(values, named):
+    with pytest.raises(InputError, match=re.escape(named)):
+        phantom.Mark(**values)
+
+
 # The truth about an image is true
 
 
-def test_lungs_fill_a_quarter_to_two_fifths_of_the_image():
-    shares = [phantom.simulate(index, 96, seed=7).lungs.mean() for index in range(60)]
+def test_the_layers_add_up_to_what_the_beam_lost():
+    """Without scatter and noise, grey values would follow the sum of the layers pixel by pixel."""
+    for index in range(5):
+        result = phantom.simulate(index, 96, mark="none", source="digital")
+        assert tuple(result.layers) == phantom.LAYERS
+        lost = sum(result.layers.values())
+        order = np.argsort(lost, axis=None)
+        shown = np.ravel(grey(result))[order]
+        assert np.corrcoef(np.arange(len(shown)), shown)[0, 1] > 0.9
+        assert (result.layers["air"][result.lungs] < 0).mean() > 0.99
+        assert ((result.layers["device"] > 0) == result.devices).all()
+        assert not result.layers["lesion"][~result.lungs & ~ring(result.lungs, 2)].any()
+
+
+def test_a_child_has_a_larger_heart_and_a_shorter_chest_than_the_same_adult():
+    def shape(result):
+        rows, columns = np.nonzero(result.lungs)
+        return np.ptp(rows) / np.ptp(columns)
+
+    flat, wide = [], []
+    for index in range(12):
+        adult, child = (
+            phantom.simulate(index, 96, age_group=age, view="PA", target="normal")
+            for age in ("adult", "child")
+        )
+        flat.append(shape(adult) - shape(child))
+        wide.append(child.layers["heart"].mean() - adult.layers["heart"].mean())
+    assert min(flat) > 0.05
+    assert np.mean(wide) > 0
+
+
+def test_a_view_from_the_front_shows_a_larger_heart_and_less_breath():
+    for index in range(12):
+        back, front = (
+            phantom.simulate(index, 96, view=view, age_group="adult", target="normal")
+            for view in ("PA", "AP")
+        )
+        assert front.lungs.sum() < back.lungs.sum()
+        share = [(r.layers["heart"] > 0.05).sum() / r.lungs.sum() for r in (back, front)]
+        assert share[1] > 1.1 * share[0]
+
+
+def test_a_film_has_fog_and_dark_edges_and_a_figure_few_greys():
+    for index in range(5):
+        known = {"target": "normal", "mark": "none", "age_group": "adult"}
+        shown = {s: grey(phantom.simulate(index, 128, source=s, **known)) for s in phantom.SOURCES}
+        assert len(np.unique(shown["figure"])) < 60 < len(np.unique(shown["digital"]))
+        assert shown["film"][:, [0, -1]].max() < 15
+        assert shown["film"][4:-4, 4:-4].min() > 10
+
+
+def test_a_tube_ends_above_the_lungs_middle_and_electrodes_lie_on_both_sides():
+    for index in range(8):
+        tube = phantom.simulate(index, 128, device="tube")
+        rows, columns = np.nonzero(tube.devices)
+        top, bottom = np.percentile(np.nonzero(tube.lungs)[0], (0, 100))
+        assert rows.max() < top + 0.45 * (bottom - top)
+        assert np.abs(columns / 128 - 0.5).max() < 0.15
+        pads = phantom.simulate(index, 128, device="electrodes").devices
+        assert pads[:, :50].any()
+        assert pads[:, 78:].any()
+
+
+def test_an_adults_lungs_fill_a_quarter_to_two_fifths_of_the_image():
+    shares = [phantom.simulate(index, 96, seed=7, **ADULT).lungs.mean() for index in range(60)]
     assert min(shares) >= 0.25
     assert max(shares) <= 0.40
     assert np.std(shares) > 0.01
@@ -237,7 +424,8 @@ def test_about_one_patient_in_four_comes_back():
 
 
 def test_radiographs_of_a_patient_share_anatomy_and_differ_in_pose_and_noise():
-    shown = [phantom.simulate(i, 96, target="normal", mark="none") for i in range(60)]
+    known = {"view": "PA", "source": "digital", "target": "normal", "mark": "none"}
+    shown = [phantom.simulate(i, 96, **known) for i in range(60)]
     same, others = [], []
     for one, other in zip(shown, shown[1:]):
         pair = overlap(one.lungs, other.lungs)
@@ -251,6 +439,24 @@ def test_a_drawn_group_is_one_for_each_patient_and_every_group_is_drawn():
     assert drawn.groupby("patient")["group"].nunique().max() == 1
     assert set(drawn["group"]) == set(GROUPS)
     assert set(drawn["mark"]) == set(phantom.MARKS)
+    assert drawn.groupby("patient")["age_group"].nunique().max() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("age_group", phantom.AGE_GROUPS), ("view", phantom.VIEWS), ("source", phantom.SOURCES),
+        ("device", phantom.DEVICES),
+    ],
+)  # fmt: skip
+def test_what_is_not_asked_for_is_drawn_as_often_as_it_says_and_whatever_the_group(name, shares):
+    rows = phantom.table({group: 400 for group in GROUPS}, seed=3)
+    assert sum(shares.values()) == pytest.approx(1)
+    found = rows[name].value_counts(normalize=True)
+    for value, share in shares.items():
+        assert found[value] == pytest.approx(share, abs=0.05)
+    once = rows.drop_duplicates("patient")
+    assert chi2_contingency(pd.crosstab(once["group"], once[name])).pvalue > 0.005
 
 
 def test_targets_name_groups_too():
@@ -264,11 +470,12 @@ def test_targets_name_groups_too():
 
 def test_a_table_has_the_rows_asked_for():
     rows = phantom.table(COUNTS, seed=3)
-    assert list(rows) == ["index", "file", "group", "patient", "source", "mark", *TARGETS]
+    facts = ["source", "view", "age_group", "device", "mark"]
+    assert list(rows) == ["index", "file", "group", "patient", *facts, *TARGETS]
     assert rows["group"].value_counts().to_dict() == COUNTS
     assert rows["file"].is_unique
     assert rows["index"].is_unique
-    assert set(rows["source"]) == {"phantom"}
+    assert set(rows["source"]) == set(phantom.SOURCES)
     for group, part in rows.groupby("group"):
         assert (part[list(TARGETS)] == list(GROUPS[group])).all(axis=None)
     assert rows["file"].iloc[7] == "phantom-00000007.png"
@@ -277,7 +484,8 @@ def test_a_table_has_the_rows_asked_for():
 def test_a_table_says_what_simulate_will_make():
     for row in phantom.table({"virus": 6, "covid": 6}, seed=4).to_dict("records"):
         drawn = phantom.simulate(row["index"], 32, target=row["group"], seed=4)
-        assert (drawn.patient, drawn.mark) == (row["patient"], row["mark"])
+        for name in ("patient", "mark", "source", "view", "age_group", "device"):
+            assert getattr(drawn, name) == row[name]
         assert drawn.targets == tuple(row[target] for target in TARGETS)
 
 
@@ -288,8 +496,9 @@ def test_a_patient_is_in_one_group():
 
 
 def test_growing_one_group_moves_no_other_row():
-    before = phantom.table(COUNTS, seed=5, mark_tie=0.5)
-    after = phantom.table({**COUNTS, "normal": 90}, seed=5, mark_tie=0.5)
+    ties = {"mark_tie": 0.5, "source_tie": 0.5}
+    before = phantom.table(COUNTS, seed=5, **ties)
+    after = phantom.table({**COUNTS, "normal": 90}, seed=5, **ties)
     kept = after[after["index"].isin(before["index"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, before)
 
@@ -307,6 +516,14 @@ def test_a_table_of_nothing_keeps_its_columns():
 def test_a_full_tie_lets_the_mark_tell_the_group():
     rows = phantom.table(COUNTS, mark_tie=1)
     assert (rows["mark"] == rows["group"].map(phantom.TIED_MARK)).all()
+    assert set(rows["source"]) == set(phantom.SOURCES)
+
+
+def test_a_full_tie_of_sources_gives_covid_the_figures_to_itself():
+    rows = phantom.table(COUNTS, source_tie=1)
+    assert (rows["source"] == rows["group"].map(phantom.TIED_SOURCE)).all()
+    assert ((rows["source"] == "figure") == (rows["group"] == "covid")).all()
+    assert set(rows["mark"]) == set(phantom.MARKS)
 
 
 def test_without_a_tie_the_mark_tells_nothing():
@@ -340,6 +557,15 @@ def test_half_a_tie_ties_about_half():
         ({"index": 1.5}, "1.5"),
         ({"seed": -3}, "-3"),
         ({"seed": None}, "None"),
+        ({"age_group": "old"}, "'old'"),
+        ({"view": "pa"}, "'pa'"),
+        ({"source": "phantom"}, "'phantom'"),
+        ({"device": "pacemaker"}, "'pacemaker'"),
+        ({"severity": 0.2}, "0.2"),
+        ({"severity": 1.1}, "1.1"),
+        ({"severity": "mild"}, "'mild'"),
+        ({"mark": ["R", "X"]}, "'X'"),
+        ({"mark": 3}, "3"),
     ],
 )
 def test_bad_arguments_are_named(arguments, named):
@@ -369,6 +595,7 @@ def test_a_bad_target_or_mark_lists_the_choices():
         ({"normal": 1}, {"mark_tie": 1.1}, "1.1"),
         ({"normal": 1}, {"mark_tie": float("nan")}, "nan"),
         ({"normal": 1}, {"mark_tie": "half"}, "'half'"),
+        ({"normal": 1}, {"source_tie": -0.1}, "source_tie -0.1"),
         ({"normal": 1}, {"seed": -1}, "-1"),
     ],
 )

@@ -44,6 +44,7 @@ def test_the_paper_profile_is_the_papers_schedule_to_the_number():
         ({"epochs": -1}, "epochs is -1: it cannot be negative"),
         ({"image_size": 64}, "image_size is 64: at least 121"),
         ({"mark_tie": 1.5}, "mark_tie is 1.5: it lies between 0 and 1"),
+        ({"source_tie": 2.0}, "source_tie is 2.0: it lies between 0 and 1"),
         ({"cohort": "phantoms"}, "cohort: unknown 'phantoms' .did you mean 'phantom'?"),
         ({"arms": "efficient"}, "arms is 'efficient': it must be a list"),
         ({"arms": ["eficient"]}, "arms: unknown 'eficient' .did you mean 'efficient'?"),

@@ -50,7 +50,7 @@ def test_experiment_c_crops_and_equalises(tiny, project):
 
 def test_truth_is_known_for_phantoms_only(tiny):
     row = study.cohort(tiny).iloc[0]
-    assert set(study.truth(tiny, row)) == {"lungs", "lesions", "marks"}
+    assert set(study.truth(tiny, row)) == {"lungs", "lesions", "marks", "devices"}
     row = row.copy()
     row["path"] = "radiograph.png"
     assert study.truth(tiny, row) == {}
