@@ -36,6 +36,7 @@ from cxrlib.readers import (
     read_coronahack,
     read_covid_chestxray,
     read_folder,
+    same_patients,
 )
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "read_coronahack",
     "read_covid_chestxray",
     "read_folder",
+    "same_patients",
     "sample",
     "split_by_image",
     "split_by_patient",
@@ -72,12 +74,17 @@ PAPER_COUNTS = {"normal": 1400, "virus": 700, "bacteria": 700, "covid": 58}
 def apart(cohort, other):
     """Gives the radiographs of a cohort that share no patient and no publication with another's.
 
+    A patient known under two names (`readers.same_patients`) is one, and goes by one here.
+
     Args:
         cohort: A cohort to test on.
         other: A cohort that was trained on.
     """
     published = set(other["publication"]) - {""}
-    shared = cohort["patient"].isin(other["patient"]) | cohort["publication"].isin(published)
+    known = same_patients()
+    cohort = cohort.assign(patient=cohort["patient"].replace(known))
+    seen = cohort["patient"].isin(other["patient"].replace(known))
+    shared = seen | cohort["publication"].isin(published)
     return cohort[~shared].reset_index(drop=True)
 
 
@@ -170,6 +177,8 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
 def families(cohort):
     """Tells which radiographs are not independent: they share a patient or a publication.
 
+    A patient known under two names (`readers.same_patients`) is one.
+
     Args:
         cohort: A cohort.
 
@@ -178,7 +187,7 @@ def families(cohort):
         the chain: the first file name among them.
     """
     n = len(cohort)
-    codes = [pd.factorize(cohort["patient"])[0]]
+    codes = [pd.factorize(cohort["patient"].replace(same_patients()))[0]]
     # A radiograph without a known publication shares it with none.
     alone = "alone " + cohort["file"]
     published = cohort["publication"].where(cohort["publication"] != "", alone)

@@ -27,7 +27,7 @@ GROUPS = {
     "other": "Other",
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
-MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c"}
+MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
@@ -73,8 +73,8 @@ def sheet(images, titles, columns=4, masks=None):
         images: Sequence of uint8 arrays (size, size, 3).
         titles: One a image.
         columns: Images a row.
-        masks: For each image a dict of lungs, lesions, marks -> bool mask (size, size), whose
-            outlines are drawn.
+        masks: For each image a dict of lungs, lesions, marks, devices -> bool mask (size, size),
+            whose outlines are drawn.
     """
     style()
     lines = -(-len(images) // columns)
@@ -86,9 +86,28 @@ def sheet(images, titles, columns=4, masks=None):
     for i, (axis, image, title) in enumerate(zip(axes.flat, images, titles)):
         axis.imshow(image)
         axis.set_title(title, fontsize=9)
-        for what, mask in (masks[i] if masks else {}).items():
-            if mask.any():
-                axis.contour(mask, [0.5], colors=[MASK_COLOURS[what]], linewidths=1)
+        _outline(axis, masks[i] if masks else {})
+    return _closed(figure)
+
+
+def layers(phantom):
+    """What adds to the beam's attenuation in a phantom, the radiograph, and what is known of it.
+
+    Args:
+        phantom: A `cxrlib.phantom.Phantom`.
+    """
+    style()
+    figure, axes = plt.subplots(2, 4, figsize=(WIDTH, WIDTH / 2 * 1.1))
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, amount) in zip(axes.flat, phantom.layers.items()):
+        shown = np.abs(amount)
+        axis.imshow(shown, cmap="gray", vmin=0)
+        axis.set_title(f"{name}: up to {'−' if name == 'air' else ''}{shown.max():.2f}", fontsize=9)
+    for axis, title in zip(axes.flat[-2:], ("radiograph", "with outlines")):
+        axis.imshow(phantom.image)
+        axis.set_title(title, fontsize=9)
+    _outline(axes.flat[-1], {name: getattr(phantom, name) for name in MASK_COLOURS})
     return _closed(figure)
 
 
@@ -322,6 +341,12 @@ def restated(numbers):
 
 def _measure(frame, target, metric):
     return frame[(frame["target"] == target) & (frame["metric"] == metric)].dropna(subset="value")
+
+
+def _outline(axis, masks):
+    for what, mask in masks.items():
+        if mask.any():
+            axis.contour(mask, [0.5], colors=[MASK_COLOURS[what]], linewidths=1)
 
 
 def _stacked(axis, counts):

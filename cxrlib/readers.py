@@ -111,6 +111,16 @@ def read_covid_chestxray(root):
     return pd.concat([cohort, table[[*targets.TARGETS, "finding"]]], axis=1)
 
 
+def same_patients():
+    """Says which patients the collections hold under two names, as `twins` found them out.
+
+    Returns:
+        Dict of a patient's name -> the name it goes by here.
+    """
+    with resources.files("cxrlib.facts").joinpath("same_patients.csv").open() as file:
+        return pd.read_csv(file).set_index("patient")["same_as"].to_dict()
+
+
 def findings():
     """Says what Cohen et al.'s findings mean here.
 

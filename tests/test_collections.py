@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cohort, profiles, study
+from cxrlib import audit, cohort, profiles, study, twins
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
 from tests.test_decode import dicom
@@ -238,3 +238,15 @@ def test_nothing_to_list_is_said(tmp_path, make):
     make(tmp_path / "data")
     with pytest.raises(InputError, match="point at your radiographs"):
         cohort.listed(tmp_path / "data")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real radiographs in ../shared")
+def test_every_picture_that_two_patients_share_is_a_patient_known_under_two_names():
+    coronahack = cohort.read_coronahack(SHARED / "coronahack-224")
+    cohen = cohort.read_covid_chestxray(SHARED / "covid-chestxray-224")
+    covid = coronahack[coronahack["group"] == "covid"]  # some of them are in both collections
+    known = cohort.same_patients()
+    for radiographs in (coronahack, pd.concat([covid, cohen], ignore_index=True)):
+        pairs = twins.near_duplicates(radiographs, audit.thumbnails(radiographs))
+        names = [pairs[f"patient_{side}"].replace(known) for side in "ab"]
+        assert (names[0] == names[1]).all(), pairs[names[0] != names[1]]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import figures, runs
+from cxrlib import figures, phantom, runs
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
@@ -114,3 +114,12 @@ def test_models_without_anatomy_have_a_row_for_each_target_and_view():
     axis = figures.trivial(table).axes[0]
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert names == ["Normal, border", "COVID, border"]
+
+
+def test_a_phantoms_layers_are_a_panel_each_beside_its_radiograph():
+    example = phantom.simulate(2, 48, target="covid", device="line")
+    figure = figures.layers(example)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert [title.split(":")[0] for title in titles[:-2]] == list(phantom.LAYERS)
+    assert titles[-2:] == ["radiograph", "with outlines"]
+    assert "−" in titles[list(phantom.LAYERS).index("air")]

@@ -84,6 +84,15 @@ def test_pictures_of_one_publication_stay_together_however_long_the_chain():
     assert split[split["publication"].isin(["a", "b"])]["split"].nunique() == 1
 
 
+def test_a_patient_known_under_two_names_is_one():
+    for name, same in cohort.same_patients().items():
+        whole = table([("normal", 1)] * 4)
+        whole.loc[:1, "patient"] = [name, same]
+        assert cohort.families(whole).nunique() == 3
+        assert len(cohort.apart(whole[:1], whole[1:])) == 0
+        assert list(cohort.apart(whole[:1], whole[2:])["patient"]) == [same]
+
+
 def test_unknown_publications_are_not_one_publication():
     assert cohort.families(table([("normal", 1)] * 7)).nunique() == 7
 
