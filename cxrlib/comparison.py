@@ -120,6 +120,27 @@ def table(predictions, *, measures=MEASURES, threshold=0.5, level=0.95):
     return rows[[*kept, "p", "p_holm", "verdict"]]
 
 
+def difference(ours, theirs):
+    """Subtracts a measure of another study, on other radiographs, from ours.
+
+    The interval is put together from the two studies' own (MOVER: Newcombe 1998, Zou and Donner
+    2008), so it is as honest as they are.
+
+    Args:
+        ours, theirs: Value, lower and upper end of each.
+
+    Returns:
+        Ours less theirs, lower end, upper end; NaN where an end that is needed is NaN.
+    """
+    (value, low, high), (other, other_low, other_high) = ours, theirs
+    less = value - other
+    return (
+        less,
+        less - np.hypot(value - low, other_high - other),
+        less + np.hypot(high - value, other - other_low),
+    )
+
+
 def _aligned(a, b, names):
     """Puts b's rows in a's order."""
     a, b = (_keyed(predictions, name) for predictions, name in zip((a, b), names))

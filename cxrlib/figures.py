@@ -239,6 +239,29 @@ def reliability(run):
     return _closed(figure)
 
 
+def scores(run, target="COVID"):
+    """How a run's probabilities of a target are spread over each group's test radiographs.
+
+    Args:
+        run: A finished run.
+        target: One of the five.
+    """
+    style()
+    counts = calibration.histograms(run.test_predictions).query("target == @target")
+    groups = [group for group in GROUPS if group in set(counts["group"])]
+    figure, axes = plt.subplots(1, len(groups), figsize=(WIDTH, 2.2), sharex=True, sharey=True)
+    for axis, group in zip(np.atleast_1d(axes), groups):
+        part = counts[counts["group"] == group]
+        ill = targets.GROUPS.get(group, (0,) * 5)[targets.index(target)]  # of "other" only some are
+        colour = "#d55e00" if ill else "#999999"
+        axis.bar(part["low"], part["share"], part["high"] - part["low"], align="edge", color=colour)
+        axis.axvline(0.5, color="grey", linewidth=1, linestyle=":")
+        axis.set_title(f"{GROUPS[group]} ({part['n'].sum()})", fontsize=10)
+    figure.supxlabel(f"Probability of {target}", fontsize=10)
+    np.atleast_1d(axes)[0].set_ylabel("Share of the group")
+    return _closed(figure)
+
+
 def decision(these, target="COVID"):
     """Net benefit of acting on each run's probability of a target, over thresholds.
 

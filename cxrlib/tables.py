@@ -23,6 +23,7 @@ LABELS = {
     "hamming_loss": "Hamming loss",
     "precision": "Precision",
     "recall": "Recall",
+    "specificity": "Specificity",
     "f1": "F1",
     "auc": "AUC",
     "brier": "Brier score",
@@ -37,6 +38,9 @@ SPLITS = {
     "given": "split as the data came",
 }
 """How a run's split reads in a caption."""
+
+
+_ENDS = ["value", "low", "high"]
 
 
 class Table:
@@ -104,7 +108,8 @@ def overall(these, name):
         name: The table's label.
 
     Returns:
-        A `Table` with two rows an arm.
+        A `Table` with three rows an arm: measured, printed, and the difference; of an arm that was
+        not run the first two.
     """
     published = paper.published()
     rows = []
@@ -113,10 +118,13 @@ def overall(these, name):
         rows.append([label, *_overall_cells(run)])
         printed, whose = _printed(published, run)
         rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
+        if run.finished:
+            rows.append(["– difference", *_less(run.metrics, printed, "all", metrics.OVERALL)])
     columns = ["Arm", *(LABELS[metric] for metric in metrics.OVERALL)]
     caption = (
         f"Experiment {these[0].experiment}, the whole answer, {_split(these)}: per cent (95 %"
-        " interval); the Hamming loss is a share. Under each arm what the paper printed."
+        " interval); the Hamming loss is a share. Under each arm what the paper printed, and this"
+        " study less the paper, with an interval from both studies' own."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -146,14 +154,17 @@ def per_target(these, name):
             recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
             ours = _cells(measured, target, metrics.PER_TARGET)
             theirs = _cells(printed, target, metrics.PER_TARGET, bounds=False)
-            pairs = [cell for pair in zip(ours, theirs) for cell in pair]
+            less = _less(measured, printed, target, metrics.PER_TARGET, bounds=False)
+            beside = [f"{a}\u00a0[{b}]" if b != "–" else a for a, b in zip(theirs, less)]
+            pairs = [cell for pair in zip(ours, beside) for cell in pair]
             rows.append([f"–\u00a0{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
     columns = ["Arm, target (patients)"]
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
     caption = (
         f"Experiment {these[0].experiment}, target by target, {_split(these)}: per cent (95 %"
-        " interval), each beside the value that the paper printed."
+        " interval), each beside the value that the paper printed and, in brackets, this study"
+        " less the paper."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -231,6 +242,34 @@ def predictive_values(these, name):
         rows.append(cells)
     caption = "Of those called COVID, the share that would have it, per cent (95 % interval)."
     return Table(pd.DataFrame(rows), caption, name)
+
+
+def thresholds(these, name, target="COVID"):
+    """Tabulates what a threshold chosen on validation radiographs does to a target's measures.
+
+    Args:
+        these: Finished runs.
+        name: The table's label.
+        target: One of `TARGETS`.
+
+    Returns:
+        A `Table` with two rows a run: at 0.5, and at the threshold with the highest recall plus
+        specificity.
+    """
+    measures = ("recall", "specificity", "precision", "f1")
+    rows = []
+    for run in these:
+        found = calibration.at_thresholds(run.validation_predictions, run.test_predictions)
+        for _, part in found.groupby("rule", sort=False):
+            cut = part.loc[part["target"] == target, "threshold"].iloc[0]
+            label = f"{run.experiment}\u2002{_arm(run)}"
+            rows.append([label, f"{cut:.2f}", *_cells(part, target, measures)])
+    caption = (
+        f"{target} at the fixed threshold and at one chosen on validation radiographs (Youden):"
+        " per cent of the test radiographs (95 % interval)."
+    )
+    columns = ["Arm", "Threshold", *(LABELS[measure] for measure in measures)]
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
 def impossible(these, name):
@@ -384,14 +423,29 @@ def _overall_cells(run):
 
 
 def _cells(measured, target, names, bounds=True):
-    rows = measured[measured["target"] == target].set_index("metric")
-    if rows.empty:
-        return ["–"] * len(names)
+    triples = _triples(measured, target, names)
+    return [
+        interval(value, *((low, high) if bounds else (np.nan, np.nan)), metric=name)
+        for name, (value, low, high) in zip(names, triples)
+    ] or ["–"] * len(names)
+
+
+def _less(measured, printed, target, names, bounds=True):
+    """Gives this study less the paper, signed; a dash where the paper printed nothing."""
+    ours, theirs = (_triples(frame, target, names) for frame in (measured, printed))
     cells = []
-    for name in names:
-        value, low, high = rows.loc[name, ["value", "low", "high"]]
-        cells.append(interval(value, *((low, high) if bounds else (np.nan, np.nan)), metric=name))
-    return cells
+    for name, one, other in zip(names, ours, theirs):
+        less, low, high = comparison.difference(one, other)
+        ends = (low, high) if bounds else (np.nan, np.nan)
+        cell = interval(less, *ends, metric=name).replace("-", "−")
+        cells.append(f"+{cell}" if less > 0 else cell)
+    return cells or ["–"] * len(names)
+
+
+def _triples(measured, target, names):
+    """Gives value, lower and upper end of each measure; nothing of what was not measured."""
+    rows = measured[measured["target"] == target].set_index("metric")
+    return [] if rows.empty else [tuple(rows.loc[name, _ENDS]) for name in names]
 
 
 def _printed(published, run):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from cxrlib import comparison, metrics
 from cxrlib.errors import InputError
@@ -182,3 +183,21 @@ def test_a_table_wants_two_arms_and_measures_that_exist():
         comparison.table({"a": a})
     with pytest.raises(InputError, match="unknown measure 'all auc'"):
         comparison.table({"a": a, "b": b}, measures=[("all", "auc")])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    a=st.integers(0, 40), b=st.integers(0, 90), n=st.just(40), m=st.just(90),
+)  # fmt: skip
+def test_the_difference_of_two_studies_has_newcombes_interval(a, b, n, m):
+    ours, theirs = ((k / of, *metrics.proportion(k / of, of)) for k, of in ((a, n), (b, m)))
+    less, low, high = comparison.difference(ours, theirs)
+    expected = confint_proportions_2indep(a, n, b, m, method="newcomb", compare="diff")
+    assert less == pytest.approx(a / n - b / m)
+    assert (low, high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_difference_without_an_interval_says_so():
+    less, low, high = comparison.difference((0.5, np.nan, np.nan), (0.25, 0.2, 0.3))
+    assert less == 0.25
+    assert np.isnan([low, high]).all()

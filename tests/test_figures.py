@@ -123,3 +123,14 @@ def test_a_phantoms_layers_are_a_panel_each_beside_its_radiograph():
     assert [title.split(":")[0] for title in titles[:-2]] == list(phantom.LAYERS)
     assert titles[-2:] == ["radiograph", "with outlines"]
     assert "−" in titles[list(phantom.LAYERS).index("air")]
+
+
+def test_scores_have_a_panel_for_each_group_that_says_how_many(these):
+    figure = figures.scores(these[0])
+    counts = these[0].test_predictions["group"].value_counts()
+    expected = {
+        f"{name} ({counts[group]})" for group, name in figures.GROUPS.items() if group in counts
+    }
+    assert {axis.get_title() for axis in figure.axes} == expected
+    for axis in figure.axes:
+        assert sum(bar.get_height() for bar in axis.patches) == pytest.approx(1)

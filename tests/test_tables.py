@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from cxrlib import cohort, experiments, profiles, runs, tables
 from cxrlib.targets import GROUPS
@@ -20,9 +21,13 @@ def test_a_table_is_one_numbered_directive_and_html_for_jupyterlab():
 
 def test_the_overall_table_has_each_arm_over_the_papers_values(these):
     frame = tables.overall(these, "t").frame
-    assert frame["Arm"].tolist() == ["Efficient", "– paper", "ResNet-50 (ImageNet)", "– paper"]
+    ran = ["Efficient", "– paper", "– difference"]
+    assert frame["Arm"].tolist() == [*ran, "ResNet-50 (ImageNet)", "– paper"]
     assert frame["Harsh accuracy"][1].startswith("80.1")
-    assert frame["Harsh accuracy"][2] == "not run"
+    ours, _, less = (float(cell.split("\u00a0")[0].replace("−", "-")) for cell in frame.iloc[:3, 1])
+    assert less == pytest.approx(ours - 80.1, abs=0.11)
+    assert frame["Harsh accuracy"][2][0] == ("+" if less > 0 else "−")
+    assert frame["Harsh accuracy"][3] == "not run"
     assert frame["Hamming loss"][1].startswith("0.070")
 
 
@@ -30,7 +35,10 @@ def test_the_table_by_target_has_the_papers_value_beside_each(these):
     frame = tables.per_target(these, "t").frame
     covid = frame.iloc[5].tolist()
     assert covid[0] == "–\u00a0COVID\u00a0(5)"
-    assert covid[2] == covid[4] == covid[6] == "0.0"
+    for ours, beside in zip(covid[1::2], covid[2::2]):
+        printed, less = beside.strip("]").split("\u00a0[")
+        assert printed == "0.0"
+        assert less.lstrip("+") == ours.split("\u00a0")[0]
     assert len(frame) == 6
 
 
@@ -41,6 +49,14 @@ def test_arms_that_did_not_run_say_why(these):
 def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
     run = make_run(tmp_path, "resnet50", "none", experiment="B")
     assert tables.overall([run], "t").frame["Arm"][1] == "– paper (ImageNet)"
+
+
+def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(these):
+    frame = tables.thresholds(these[:1], "t").frame
+    assert len(frame) == 2
+    assert frame["Threshold"][0] == "0.50"
+    assert 0 <= float(frame["Threshold"][1]) <= 1
+    assert list(frame)[2:] == ["Recall", "Specificity", "Precision", "F1"]
 
 
 def test_values_without_a_denominator_read_undefined():
