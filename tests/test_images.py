@@ -14,7 +14,7 @@ from PIL import Image
 from cxrlib import images, phantom
 from cxrlib.errors import InputError
 
-RADIOGRAPH = phantom.simulate(3, 128, mark="R").image
+RADIOGRAPH = phantom.simulate(3, 128, mark="R", source="digital").image
 
 
 @pytest.mark.parametrize(
