@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from cxrlib import experiments
+from cxrlib import experiments, images
 from cxrlib.errors import InputError
 
 COHORTS = ("phantom", "coronahack", "folder")
@@ -40,6 +40,7 @@ class Profile:
     covid: int = 45
     mark_tie: float = 0.0  # phantoms: how often the group decides the mark, 0 to 1
     source_tie: float = 0.0  # phantoms: how often the group decides the source, 0 to 1
+    cover: str = "none"  # of every image: none, lungs, not-lungs, centre or not-border
     arms: tuple[str, ...] = ()  # names of the arms to run; empty: all
     initialisation: str = "best"  # of B and C: best (on validation in A), imagenet or none
     epochs: int = 25  # at most; 0: the paper's 30, 30 and 50
@@ -63,6 +64,7 @@ class Profile:
         _one_of("cohort", self.cohort, COHORTS)
         _one_of("split", self.split, (BY_IMAGE, BY_PATIENT))
         _one_of("initialisation", self.initialisation, INITIALISATIONS)
+        _one_of("cover", self.cover, images.COVERS)
         _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
         known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
         for arm in self.arms:

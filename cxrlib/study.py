@@ -11,6 +11,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from cxrlib import augment, experiments, files, images, phantom, profiles, runs
@@ -77,15 +78,19 @@ def image(profile, row):
     """Renders one radiograph as the cohort has it, without treatment or augmentation.
 
     Args:
-        profile: The study's profile.
+        profile: The study's profile; its `cover` is painted over.
         row: A row of the cohort.
 
     Returns:
         uint8 array (size, size, 3).
+
+    Raises:
+        InputError: As `images.load` and `images.cover`.
     """
-    if not row["path"]:
-        return _simulated(profile, row).image
-    return images.load(row["path"], profile.image_size)
+    if row["path"]:
+        return images.cover(images.load(row["path"], profile.image_size), profile.cover)
+    known = _simulated(profile, row)
+    return images.cover(known.image, profile.cover, known.lungs)
 
 
 def truth(profile, row):
@@ -98,6 +103,32 @@ def truth(profile, row):
         return {}
     known = _simulated(profile, row)
     return {name: getattr(known, name) for name in ("lungs", "lesions", "marks", "devices")}
+
+
+def regions(profile, experiment, row):
+    """Gives what `truth` knows, where an experiment's augmentation and treatment have put it.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        row: A row of its `radiographs`.
+
+    Returns:
+        As `truth`.
+    """
+    known = truth(profile, row)
+    if row["copy"]:
+        moved = _transform(experiment, row)._replace(brightness=1.0)
+        for name, mask in known.items():
+            grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+            known[name] = augment.apply(grey, moved)[..., 0] > 127
+    return {name: images.place(mask, experiment.treatment) for name, mask in known.items()}
+
+
+def _transform(experiment, row):
+    """Gives the transform that made an augmented copy."""
+    ranges = experiment.copies.of(row["split"])[1]
+    return augment.draw(ranges, experiments.copy_generator(row["file"], row["copy"]))
 
 
 def _simulated(profile, row):
@@ -118,7 +149,7 @@ def pixels(profile, experiment, table=None):
     """
     table = radiographs(profile, experiment) if table is None else table
     facts = [
-        _fingerprint(table, experiment), profile.image_size, experiment.treatment,
+        _fingerprint(profile, table, experiment), profile.image_size, experiment.treatment,
         inspect.getsource(images), inspect.getsource(augment),
     ]  # fmt: skip
     name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
@@ -128,9 +159,7 @@ def pixels(profile, experiment, table=None):
         row = table.iloc[i]
         pixels_of_row = image(profile, row)
         if row["copy"]:
-            ranges = experiment.copies.of(row["split"])[1]
-            rng = experiments.copy_generator(row["file"], row["copy"])
-            pixels_of_row = augment.apply(pixels_of_row, augment.draw(ranges, rng))
+            pixels_of_row = augment.apply(pixels_of_row, _transform(experiment, row))
         return images.treat(pixels_of_row, experiment.treatment)
 
     # A bar only for a person who waits: none in a log, none for what takes a moment.
@@ -246,16 +275,17 @@ def fingerprint(profile, experiment):
 
     For phantoms the simulator's own source counts as data; for files their names and sizes do.
     """
-    return _fingerprint(radiographs(profile, experiment), experiment)
+    return _fingerprint(profile, radiographs(profile, experiment), experiment)
 
 
-def _fingerprint(table, experiment):
+def _fingerprint(profile, table, experiment):
     if (table["path"] == "").all():
         content = phantom.digest()
     else:
         content = [Path(path).stat().st_size for path in table["path"]]
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
-    return _digest([table.drop(columns="path").to_csv(index=False), content, copies])
+    facts = [table.drop(columns="path").to_csv(index=False), content, copies]
+    return _digest(facts if profile.cover == "none" else [*facts, profile.cover])
 
 
 def _initial_weights(profile, experiment, arm):

@@ -220,3 +220,23 @@ def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project)
 def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
     with pytest.raises(InputError, match="efficient starts from random weights"):
         train_efficient(tiny, weights=tmp_path / "some.weights.h5")
+
+
+def test_regions_follow_the_copy_and_the_crop(tiny, project):
+    """Where marks were, the network's image is bright; where lungs were painted, it is black."""
+    covered = dataclasses.replace(tiny, cover="lungs")
+    experiment = covered.experiment("C")
+    table = study.radiographs(covered, experiment)
+    pixels = study.pixels(covered, experiment)
+    for place in [table.index[table["copy"] > 0][0], table.index[table["copy"] == 0][0]]:
+        regions = study.regions(tiny, experiment, table.loc[place])
+        inner = cv2.erode(regions["lungs"].astype(np.uint8), np.ones((5, 5))) > 0
+        assert pixels[place][inner].mean() < 30
+        assert pixels[place][~regions["lungs"]].mean() > 60
+
+
+def test_a_covered_study_is_another_study(tiny):
+    covered = dataclasses.replace(tiny, cover="centre")
+    experiment = tiny.experiment("A")
+    assert study.fingerprint(tiny, experiment) != study.fingerprint(covered, experiment)
+    assert covered.folder_name != tiny.folder_name
