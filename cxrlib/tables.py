@@ -100,6 +100,15 @@ def interval(value, low, high, metric="accuracy"):
     return f"{scale * value:.{digits}f}\u00a0({low}\u2060–\u2060{high})"  # never broken over lines
 
 
+def signed(value, low, high, metric="accuracy"):
+    """Writes a difference with its interval, in points, as `interval` writes a measure."""
+    if np.isnan(value):
+        return "undefined"
+    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
+    value, low, high = (f"{scale * v:+.{digits}f}".replace("-", "−") for v in (value, low, high))
+    return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
+
+
 def overall(these, name):
     """Tabulates the measures of the whole answer, each arm beside the paper's printed values.
 
@@ -155,7 +164,8 @@ def per_target(these, name):
             ours = _cells(measured, target, metrics.PER_TARGET)
             theirs = _cells(printed, target, metrics.PER_TARGET, bounds=False)
             less = _less(measured, printed, target, metrics.PER_TARGET, bounds=False)
-            beside = [f"{a}\u00a0[{b}]" if b != "–" else a for a, b in zip(theirs, less)]
+            known = [b not in ("–", "undefined") for b in less]
+            beside = [f"{a} [{b}]" if k else a for a, b, k in zip(theirs, less, known)]
             pairs = [cell for pair in zip(ours, beside) for cell in pair]
             rows.append([f"–\u00a0{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
     columns = ["Arm, target (patients)"]
@@ -196,7 +206,7 @@ def differences(these, name):
             else f"{row.p_holm:.3f}"
         )
         rows.append(
-            [row.a, row.b, measure, interval(row.difference, row.low, row.high), p, row.verdict]
+            [row.a, row.b, measure, signed(row.difference, row.low, row.high), p, row.verdict]
         )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -437,8 +447,7 @@ def _less(measured, printed, target, names, bounds=True):
     for name, one, other in zip(names, ours, theirs):
         less, low, high = comparison.difference(one, other)
         ends = (low, high) if bounds else (np.nan, np.nan)
-        cell = interval(less, *ends, metric=name).replace("-", "−")
-        cells.append(f"+{cell}" if less > 0 else cell)
+        cells.append(signed(less, *ends, metric=name))
     return cells or ["–"] * len(names)
 
 

@@ -116,8 +116,8 @@ def test_any_unknown_parameter_is_refused_with_a_hint(name):
 
 OTHER = {
     "name": "other", "cohort": "coronahack", "data": "elsewhere", "split": "by-patient",
-    "arms": ("efficient",), "initialisation": "none", "precision": "float32", "mark_tie": 0.5, "cover": "lungs",
-    "learning_rate": 0.5,
+    "arms": ("efficient",), "initialisation": "none", "precision": "float32", "mark_tie": 0.5,
+    "cover": "lungs", "learning_rate": 0.5,
 }  # fmt: skip
 
 
