@@ -92,6 +92,23 @@ def external(
 
 
 @app.command()
+def shortcuts(
+    profile: ProfileFile = Path("profiles/shortcuts.yml"),
+    seeds: Annotated[int, typer.Option(min=1, help="How many, from the profile's on.")] = 5,
+):
+    """Measure what scores hang on: marks tied and untied, pasted, and parts covered."""
+    from cxrlib import profiles
+    from cxrlib import shortcuts as shortcut
+
+    settings = profiles.read(_from_root(profile))
+    folder = files.root() / "results" / settings.name / "shortcuts"
+    chosen = range(settings.seed, settings.seed + seeds)
+    for line in shortcut.measure(settings, folder, seeds=chosen):
+        print(line, flush=True)
+    print(folder)
+
+
+@app.command()
 def notebook(
     name: Annotated[str, typer.Argument(help="02-experiment-a, ...")],
     output: Annotated[Path, typer.Argument(help="Where the executed notebook goes.")],

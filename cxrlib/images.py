@@ -130,6 +130,14 @@ def treat(image, treatment):
     return image
 
 
+def shrink(mask, edge):
+    """Scales a mask: bool array (size, size) to (edge, edge), set where more than half was."""
+    if len(mask) == edge:
+        return mask
+    grey = mask.astype(np.uint8) * 255
+    return cv2.resize(grey, (edge, edge), interpolation=cv2.INTER_AREA) > 127
+
+
 def place(mask, treatment):
     """Takes a mask where a treatment takes the image: it is cropped, and its values are kept.
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 from scipy.stats import t as student
 
-from cxrlib import attention, files, metrics, phantom, study
+from cxrlib import attention, files, images, metrics, phantom, study
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 TIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -192,6 +192,46 @@ def blackout(profile, covers, experiment="A", seeds=None):
             yield pd.DataFrame([facts] * len(found)).join(found)
 
 
+def pasted(profile, name):
+    """Pastes marks on the test radiographs of a study, and asks its Efficient arm again.
+
+    Args:
+        profile: Any profile of real radiographs.
+        name: An experiment's name.
+
+    Returns:
+        DataFrame: experiment, mark, group, target, n, patients, mean (of the probability with the
+        mark less without), low, high (counting patients), size (mean of its absolute value), and
+        flipped (share of radiographs whose answer at 0.5 changed).
+    """
+    from cxrlib import training  # seconds: Keras comes with it
+
+    profile = dataclasses.replace(profile, arms=("efficient",))
+    experiment = profile.experiment(name)
+    arm = experiment.arms[0]
+    model = _model(profile, experiment, arm)
+    table = study.cohort(profile).query("split == 'test'").reset_index(drop=True).assign(copy=0)
+    batch = profile.schedule(experiment, arm.architecture).batch_size
+    answered = {}
+    for mark in phantom.MARKS:
+        marked = table.assign(mark=mark)
+        pixels = study.pixels(profile, experiment, marked)
+        answered[mark] = training.predict(model, pixels, marked, ("test",), batch)
+    before, rows = answered.pop("none"), []
+    for mark, after in answered.items():
+        for group, part in table.groupby("group", sort=False):
+            for target in TARGETS:
+                p, q = (
+                    frame.loc[part.index, f"p_{target}"].to_numpy() for frame in (before, after)
+                )
+                ends = metrics.average(q - p, part["patient"])
+                flipped = ((p >= 0.5) != (q >= 0.5)).mean()
+                facts = (name, mark, group, target, len(part), part["patient"].nunique())
+                rows.append((*facts, *ends, np.abs(q - p).mean(), flipped))
+    names = ["experiment", "mark", "group", "target", "n", "patients", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=[*names, "size", "flipped"])
+
+
 def gaps(auc):
     """Takes the shortcut gap from a sweep: AUC with marks as in training less AUC with others.
 
@@ -254,10 +294,40 @@ def honesty(auc, looked, version="random"):
     return table, told
 
 
-def write(folder, frames):
-    """Appends frames to the CSV files named after them, each whole or not at all."""
-    for what, parts in frames.items():
-        files.write_csv(pd.concat(parts, ignore_index=True), folder / f"{what}.csv")
+def measure(profile, folder, experiments=("A", "C"), ties=TIES, seeds=None, n=TESTED):
+    """Measures all shortcuts that a cohort allows, and writes what is known after every run.
+
+    On phantoms the sweep and the blackout; on real radiographs marks pasted on the test radiographs
+    and the blackout without lungs, which nobody knows there. What was trained before is not trained
+    again.
+
+    Args:
+        profile: Any profile.
+        folder: Where auc.csv, change.csv, attention.csv, pasted.csv and blackout.csv go.
+        experiments, ties, seeds, n: As `sweep` takes them.
+
+    Yields:
+        A line that says which run was measured.
+    """
+    simulated, frames = profile.cohort == "phantom", {}
+
+    def keep(what, frame):
+        frames.setdefault(what, []).append(frame)
+        files.write_csv(pd.concat(frames[what], ignore_index=True), folder / f"{what}.csv")
+
+    if simulated:
+        for what, frame in sweep(profile, experiments, ties, seeds, n):
+            keep(what, frame)
+            if what == "attention":
+                yield "{experiment} tie {tie} seed {seed}".format(**frame.iloc[0])
+    else:
+        for name in experiments:
+            keep("pasted", pasted(profile, name))
+            yield f"{name} marks pasted"
+    covers = [cover for cover in images.COVERS if simulated or "lungs" not in cover]
+    for frame in blackout(profile, covers, seeds=seeds):
+        keep("blackout", frame)
+        yield "{experiment} cover {cover} seed {seed}".format(**frame.iloc[0])
 
 
 def _model(profile, experiment, arm):

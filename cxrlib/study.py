@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cxrlib import augment, experiments, files, images, phantom, profiles, runs
+from cxrlib import attention, augment, experiments, files, images, phantom, profiles, runs, targets
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
 
@@ -79,7 +79,8 @@ def image(profile, row):
 
     Args:
         profile: The study's profile; its `cover` is painted over.
-        row: A row of the cohort.
+        row: A row of the cohort. On a real radiograph a `mark` is pasted, at a place drawn from its
+            file name.
 
     Returns:
         uint8 array (size, size, 3).
@@ -88,7 +89,11 @@ def image(profile, row):
         InputError: As `images.load` and `images.cover`.
     """
     if row["path"]:
-        return images.cover(images.load(row["path"], profile.image_size), profile.cover)
+        loaded = images.load(row["path"], profile.image_size)
+        if row.get("mark", "none") != "none":
+            rng = experiments.copy_generator(row["file"], 0)
+            loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+        return images.cover(loaded, profile.cover)
     known = _simulated(profile, row)
     return images.cover(known.image, profile.cover, known.lungs)
 
@@ -268,6 +273,36 @@ def external(profile, experiment, arm, root):
     files.write_csv(predictions.drop(columns=["split", "copy"]), run.folder / "external.csv")
     files.write_csv(cohorts.count_findings(root), run.folder / "findings.csv")
     return predictions
+
+
+def lung_attention(profile, run):
+    """Measures the heatmaps of a finished run against what is known of its test radiographs.
+
+    Args:
+        profile: The study's profile.
+        run: One of its runs.
+
+    Returns:
+        DataFrame as `attention.measure` gives it, with experiment, arm, architecture, weights,
+        file, group, patient, copy and target: that of the radiograph's group, for which the heatmap
+        was made. Empty where nothing is known, as of real radiographs.
+    """
+    experiment = profile.experiment(run.experiment)
+    table = radiographs(profile, experiment)
+    test = table[table["split"] == "test"].reset_index(drop=True)
+    edge = run.heatmaps.shape[1]
+    known = [
+        {
+            name: images.shrink(mask, edge)
+            for name, mask in regions(profile, experiment, row).items()
+        }
+        for _, row in test.iterrows()
+    ]
+    measured = attention.measure(run.heatmaps, known)
+    facts = test.loc[measured["row"], ["file", "group", "patient", "copy"]].reset_index(drop=True)
+    for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
+        facts.insert(place, name, run.info[name])
+    return facts.assign(target=facts["group"].map(targets.GROUP_TARGET)).join(measured)
 
 
 def fingerprint(profile, experiment):

@@ -282,6 +282,45 @@ def thresholds(these, name, target="COVID"):
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
+def attention(summary, name):
+    """Tabulates heatmap energy beside what chance gives.
+
+    Args:
+        summary: As `attention.summary` gives it, by experiment, architecture, weights and region.
+        name: The table's label.
+    """
+    rows = []
+    keys = ["experiment", "architecture", "weights", "region"]
+    for (experiment, *arm, region), part in summary.groupby(keys, sort=False):
+        found = part.set_index("measure")
+        cells = [interval(*found.loc[measure, _ENDS]) for measure in ("energy", "pointing")]
+        chance = [f"{100 * found.loc[measure, 'value']:.1f}" for measure in ("area", "gaussian")]
+        lift = signed(*found.loc["lift", _ENDS])
+        label = f"{experiment}\u2002{arm_label(*arm)}"
+        rows.append([label, region, found["n"].iloc[0], *cells, *chance, lift])
+    chance = ["Its share", "Gaussian"]
+    columns = ["Arm", "Region", "n", "Energy", "Highest point", *chance, "Above share"]
+    caption = (
+        "Heatmaps against what is known of the test radiographs: per cent (95 % interval, counting"
+        " patients); above share in points."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def over_seeds(measured, name, caption, columns):
+    """Tabulates measures that were averaged over seeds.
+
+    Args:
+        measured: As `shortcuts.over_seeds` gives it.
+        name: The table's label.
+        caption: One line.
+        columns: Column of `measured` -> its heading; the mean with its interval comes last.
+    """
+    rows = measured[list(columns)].astype(str).rename(columns=columns)
+    points = [signed(*ends) for ends in measured[["mean", "low", "high"]].itertuples(index=False)]
+    return Table(rows.assign(**{"Mean (95 % interval)": points}), caption, name)
+
+
 def impossible(these, name):
     """Tabulates answers that no radiograph can deserve.
 
