@@ -56,6 +56,8 @@ def train(
     experiment: Annotated[str, typer.Argument(help="A, B or C.")],
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
     profile: ProfileFile = QUICK,
+    seed: Annotated[int | None, typer.Option(help="One of the profile's seeds.")] = None,
+    fold: Annotated[int | None, typer.Option(help="One of the profile's folds.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A file of ImageNet weights.")] = None,
     lines: Annotated[bool, typer.Option(help="A line an epoch instead of a bar.")] = False,
 ):
@@ -63,7 +65,7 @@ def train(
     from cxrlib import experiments, profiles
     from cxrlib import study as studies
 
-    settings = profiles.read(_from_root(profile))
+    settings = profiles.read(_from_root(profile)).trial(seed, fold)
     chosen = settings.experiment(experiment)
     found = experiments.find_arm(chosen, arm)
     if weights is not None and not weights.is_file():
@@ -93,8 +95,7 @@ def external(
 
 @app.command()
 def shortcuts(
-    profile: ProfileFile = Path("profiles/shortcuts.yml"),
-    seeds: Annotated[int, typer.Option(min=1, help="How many, from the profile's on.")] = 5,
+    profile: ProfileFile = Path("profiles/marks.yml"),
 ):
     """Measure what scores hang on: marks tied and untied, pasted, and parts covered."""
     from cxrlib import profiles
@@ -102,8 +103,7 @@ def shortcuts(
 
     settings = profiles.read(_from_root(profile))
     folder = files.root() / "results" / settings.name / "shortcuts"
-    chosen = range(settings.seed, settings.seed + seeds)
-    for line in shortcut.measure(settings, folder, seeds=chosen):
+    for line in shortcut.measure(settings, folder):
         print(line, flush=True)
     print(folder)
 
@@ -131,11 +131,12 @@ def keep(profile: ProfileFile = QUICK):
     for title, frame in audit.report(studies.cohort(settings)).items():
         name = title.lower().replace(" ", "-")
         files.write_csv(frame, kept / "audit" / f"{name}.csv")
-    found = [
-        run for run in runs.load_all(studies.folder(settings)) if run.info["state"] != runs.RUNNING
-    ]
-    for path in runs.keep(found, kept):
-        print(path.relative_to(files.root()))
+    for trial in settings.trials:
+        place = kept if trial.folder_name == settings.folder_name else kept / trial.trial_name
+        found = runs.load_all(studies.folder(trial))
+        ended = [run for run in found if run.info["state"] != runs.RUNNING]
+        for path in runs.keep(ended, place):
+            print(path.relative_to(files.root()))
 
 
 @data.command()

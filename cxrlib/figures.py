@@ -28,7 +28,27 @@ GROUPS = {
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
-EXPERIMENT_COLOURS = {"A": "#0072b2", "B": "#e69f00", "C": "#009e73"}
+EXPERIMENT_COLOURS = {
+    "A": "#0072b2",
+    "A-cropped": "#56b4e9",
+    "B": "#e69f00",
+    "C-uncropped": "#cc79a7",
+    "C": "#009e73",
+}
+CHANGE_COLOURS = {
+    "lesion removed": "#e69f00",
+    "mark removed": "#00a878",
+    "mark reversed": "#0b6e4f",
+}
+COVERED = {
+    "none": "nothing covered",
+    "lungs": "lungs covered",
+    "not-lungs": "only lungs left",
+    "centre": "only a frame left",
+    "not-border": "only the border left",
+}
+"""How the covers of `images.COVERS` read in a figure."""
+
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
@@ -335,17 +355,71 @@ def gaps(table, version="random", target="all"):
     style()
     part = table[(table["version"] == version) & (table["target"] == target)]
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
-    for shift, (experiment, own) in zip((-0.012, 0.012), part.groupby("experiment")):
+    there = [name for name in EXPERIMENT_COLOURS if name in set(part["experiment"])]
+    for shift, experiment in zip(np.linspace(-0.018, 0.018, len(there)), there):
+        own = part[part["experiment"] == experiment]
         colour = EXPERIMENT_COLOURS[experiment]
         axis.plot(own["tie"] + shift, own["gap"], ".", color=colour, alpha=0.6)
         mean = shortcuts.over_seeds(own, "gap", ["tie"]).sort_values("tie")
         spread = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
         axis.errorbar(mean["tie"] + shift, mean["mean"], spread, fmt="o-", color=colour,
-                      capsize=3, label=f"Experiment {experiment}")  # fmt: skip
+                      capsize=3, label=experiment.replace("-", ", "))  # fmt: skip
     axis.axhline(0, color="black", linewidth=1)
     axis.set(xlabel="Tie of marks to groups in training", ylabel="AUC lost")
     axis.set_xticks(sorted(set(part["tie"])))
-    figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(loc="outside upper right", ncols=4, frameon=False)
+    return _closed(figure)
+
+
+def changes(table):
+    """How far answers move when the mark or the lesion goes, against the tie in training.
+
+    Args:
+        table: The "change" frames of `shortcuts.sweep`, joined.
+    """
+    style()
+    names = [name for name in EXPERIMENT_COLOURS if name in set(table["experiment"])]
+    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
+    keys = ["experiment", "tie", "seed", "change"]
+    sizes = table.dropna(subset="size").groupby(keys)["size"].mean().reset_index()
+    for axis, name in zip(axes[0], names):
+        for (change, colour), line in zip(CHANGE_COLOURS.items(), ("o-", "s--", "^:")):
+            own = sizes[(sizes["experiment"] == name) & (sizes["change"] == change)]
+            mean = shortcuts.over_seeds(own, "size", ["tie"]).sort_values("tie")
+            spread = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
+            axis.errorbar(mean["tie"], mean["mean"], spread, fmt=line, color=colour, capsize=3,
+                          label=change)  # fmt: skip
+        axis.set_title(name.replace("-", ", "), fontsize=10)
+    figure.supxlabel("Tie of marks to groups in training", fontsize=10)
+    axes[0][0].set_ylabel("Change of probability")
+    lines, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside upper right", ncols=3, frameon=False)
+    return _closed(figure)
+
+
+def blackout(table):
+    """AUC of networks that were trained and tested with parts of every radiograph covered.
+
+    Args:
+        table: As `shortcuts.blackout` gives it, all runs joined; dots are the mean over seeds,
+            lines go from the lowest lower to the highest upper end of the seeds' intervals.
+    """
+    style()
+    covers = list(dict.fromkeys(table["cover"]))
+    figure, axes = plt.subplots(1, 5, figsize=(WIDTH, 0.36 * len(covers) + 1.3), sharey=True)
+    for axis, target in zip(axes, targets.TARGETS):
+        own = table[table["target"] == target].groupby("cover", sort=False)
+        found = own.agg(value=("value", "mean"), low=("low", "min"), high=("high", "max"))
+        found = found.loc[covers]
+        places = range(len(covers))
+        axis.hlines(places, found["low"], found["high"], color="#0072b2", linewidth=1.5)
+        axis.plot(found["value"], places, "o", color="#0072b2", markersize=5)
+        axis.axvline(0.5, color="black", linewidth=1)
+        axis.set_title(target, fontsize=10)
+        axis.set(xlim=(0.3, 1.02), xticks=[0.5, 1.0])
+    axes[0].set_yticks(range(len(covers)), [COVERED[cover] for cover in covers])
+    axes[0].invert_yaxis()
+    figure.supxlabel("AUC (0.5: no better than chance)", fontsize=10)
     return _closed(figure)
 
 
@@ -361,12 +435,12 @@ def honesty(table):
         for experiment, own in table.groupby("experiment"):
             colour = EXPERIMENT_COLOURS[experiment]
             axis.scatter(100 * own[region], own["gap"], s=12 + 50 * own["tie"], color=colour,
-                         alpha=0.7, label=f"Experiment {experiment}")  # fmt: skip
+                         alpha=0.7, label=experiment.replace("-", ", "))  # fmt: skip
         axis.axvline(0, color="black", linewidth=1, linestyle=":")
         axis.set_xlabel(f"Energy in the {region} above their share, points")
     axes[0].set_ylabel("Shortcut gap")
     lines, names = axes[0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(lines, names, loc="outside upper right", ncols=4, frameon=False)
     return _closed(figure)
 
 

@@ -84,7 +84,12 @@ def clahe(image):
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
-TREATMENTS = {"raw": (), "cropped+clahe": (crop_borders, clahe)}
+TREATMENTS = {
+    "raw": (),
+    "cropped": (crop_borders,),
+    "clahe": (clahe,),
+    "cropped+clahe": (crop_borders, clahe),
+}
 """What an experiment does to every image, by name: functions in the order they are applied."""
 
 

@@ -174,7 +174,16 @@ def _joined(runs, what):
         for run in runs
         if run.finished
     ]
+    joined = only_finished(parts)
+    return joined[[*keys, *joined.columns.drop(list(keys))]]
+
+
+def only_finished(parts):
+    """Joins the frames of finished runs.
+
+    Raises:
+        InputError: There is none.
+    """
     if not parts:
         raise InputError("none of these runs is finished")
-    joined = pd.concat(parts, ignore_index=True)
-    return joined[[*keys, *joined.columns.drop(list(keys))]]
+    return pd.concat(parts, ignore_index=True)

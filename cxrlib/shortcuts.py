@@ -19,6 +19,9 @@ from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 TIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How strongly marks are tied to groups in training, from at random to settled."""
 
+VARIANTS = {"A-cropped": ("A", "cropped"), "C-uncropped": ("C", "clahe")}
+"""Experiments that differ from one of the paper's by their treatment alone: which step mends it?"""
+
 EXCHANGED = {"normal": "covid", "covid": "normal", "virus": "bacteria", "bacteria": "virus"}
 """Whose mark each group carries where the tie is reversed."""
 
@@ -140,26 +143,33 @@ def looks(profile, experiment, arm, n=EXPLAINED):
     return pd.concat(parts, ignore_index=True)
 
 
-def sweep(profile, experiments=("A", "C"), ties=TIES, seeds=None, n=TESTED):
+def find(profile, name):
+    """Gives an experiment of the paper, or one of `VARIANTS`, by its name."""
+    if name not in VARIANTS:
+        return profile.experiment(name)
+    of, treatment = VARIANTS[name]
+    return dataclasses.replace(profile.experiment(of), name=name, treatment=treatment)
+
+
+def sweep(profile, experiments=("A", *VARIANTS, "C"), ties=TIES, n=TESTED):
     """Trains the Efficient arm at each tie, and measures what it hangs on; goes on where it was.
 
     Args:
-        profile: A profile of phantoms.
-        experiments: Names.
+        profile: A profile of phantoms; each of its trials is swept.
+        experiments: Names that `find` knows.
         ties: Of marks to groups, in training.
-        seeds: Of initial weights, order and augmentation; None: the profile's own.
         n: Fresh phantoms of each group.
 
     Yields:
         (what, frame) for each run: "auc", "change" and "attention", each with the columns
         experiment, tie and seed before those of `aucs`, `changes` and `attention.summary`.
     """
-    for seed in seeds or (profile.seed,):
+    for base in profile.trials:
         for tie in ties:
             for name in experiments:
-                trial = dataclasses.replace(profile, mark_tie=tie, seed=seed, arms=("efficient",))
-                experiment = trial.experiment(name)
-                facts = {"experiment": name, "tie": tie, "seed": seed}
+                trial = dataclasses.replace(base, mark_tie=tie, arms=("efficient",))
+                experiment = find(trial, name)
+                facts = {"experiment": name, "tie": tie, "seed": trial.seed}
                 arm = experiment.arms[0]
                 answered = answers(trial, experiment, arm, n)
                 seen = looks(trial, experiment, arm, min(n, EXPLAINED))
@@ -170,25 +180,24 @@ def sweep(profile, experiments=("A", "C"), ties=TIES, seeds=None, n=TESTED):
                     yield what, pd.DataFrame([facts] * len(frame)).join(frame)
 
 
-def blackout(profile, covers, experiment="A", seeds=None):
+def blackout(profile, covers, experiment="A"):
     """Trains the Efficient arm anew with parts of every radiograph covered.
 
     Args:
-        profile: Any profile.
+        profile: Any profile; each of its trials is trained.
         covers: Of `profiles.COVERS`.
         experiment: Its name.
-        seeds: As `sweep` takes them.
 
     Yields:
         A DataFrame for each run: experiment, cover, seed, and of `Run.metrics` the rows of the AUC.
     """
-    for seed in seeds or (profile.seed,):
+    for base in profile.trials:
         for cover in covers:
-            trial = dataclasses.replace(profile, cover=cover, seed=seed, arms=("efficient",))
+            trial = dataclasses.replace(base, cover=cover, arms=("efficient",))
             chosen = trial.experiment(experiment)
             run = study.train(trial, chosen, chosen.arms[0])
             found = run.metrics.query("metric == 'auc' and target != 'all'").reset_index(drop=True)
-            facts = {"experiment": experiment, "cover": cover, "seed": seed}
+            facts = {"experiment": experiment, "cover": cover, "seed": trial.seed}
             yield pd.DataFrame([facts] * len(found)).join(found)
 
 
@@ -294,7 +303,7 @@ def honesty(auc, looked, version="random"):
     return table, told
 
 
-def measure(profile, folder, experiments=("A", "C"), ties=TIES, seeds=None, n=TESTED):
+def measure(profile, folder, ties=TIES, n=TESTED):
     """Measures all shortcuts that a cohort allows, and writes what is known after every run.
 
     On phantoms the sweep and the blackout; on real radiographs marks pasted on the test radiographs
@@ -302,9 +311,9 @@ def measure(profile, folder, experiments=("A", "C"), ties=TIES, seeds=None, n=TE
     again.
 
     Args:
-        profile: Any profile.
+        profile: Any profile; all its seeds are measured.
         folder: Where auc.csv, change.csv, attention.csv, pasted.csv and blackout.csv go.
-        experiments, ties, seeds, n: As `sweep` takes them.
+        ties, n: As `sweep` takes them.
 
     Yields:
         A line that says which run was measured.
@@ -316,16 +325,16 @@ def measure(profile, folder, experiments=("A", "C"), ties=TIES, seeds=None, n=TE
         files.write_csv(pd.concat(frames[what], ignore_index=True), folder / f"{what}.csv")
 
     if simulated:
-        for what, frame in sweep(profile, experiments, ties, seeds, n):
+        for what, frame in sweep(profile, ties=ties, n=n):
             keep(what, frame)
             if what == "attention":
                 yield "{experiment} tie {tie} seed {seed}".format(**frame.iloc[0])
     else:
-        for name in experiments:
+        for name in ("A", "C"):
             keep("pasted", pasted(profile, name))
             yield f"{name} marks pasted"
     covers = [cover for cover in images.COVERS if simulated or "lungs" not in cover]
-    for frame in blackout(profile, covers, seeds=seeds):
+    for frame in blackout(profile, covers):
         keep("blackout", frame)
         yield "{experiment} cover {cover} seed {seed}".format(**frame.iloc[0])
 

@@ -43,17 +43,21 @@ def cohort(profile):
         InputError: The data are missing or not what the profile says.
     """
     everything = _everything(profile)
-    if "split" in everything:
+    if "split" in everything and not profile.folds:
         return everything
     if profile.cohort != "phantom":
         everything = cohorts.sample(everything, profile.counts)
+    if profile.folds:
+        return cohorts.split_in_folds(everything, profile.seed, profile.folds, profile.fold)
     if profile.split == profiles.BY_PATIENT:
         return cohorts.split_by_patient(everything, profile.seed)
     return cohorts.split_by_image(everything)
 
 
 def split(profile):
-    """Says how a profile's cohort is split: "paper", "by-patient", or "given" with the data."""
+    """Says how a profile's cohort is split: "paper", "by-patient", "given", or "fold 2 of 5"."""
+    if profile.folds:
+        return f"fold {profile.fold} of {profile.folds}"
     return "given" if "split" in _everything(profile) else profile.split
 
 
@@ -239,6 +243,19 @@ def ensure(profile, name):
     if not experiment.arms:
         raise InputError(f"no arm of experiment {name} is among `arms`: {', '.join(profile.arms)}")
     return [train(profile, experiment, arm) for arm in experiment.arms]
+
+
+def every(profile, name):
+    """Gives the runs of an experiment for all seeds and folds, training those that are missing.
+
+    Args:
+        profile: The study's profile.
+        name: A, B or C.
+
+    Returns:
+        List of runs: what `ensure` gives for each of `Profile.trials`.
+    """
+    return [run for trial in profile.trials for run in ensure(trial, name)]
 
 
 def external(profile, experiment, arm, root):

@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 
-from cxrlib import calibration, comparison, experiments, metrics, paper, runs
-from cxrlib.targets import TARGETS
+from cxrlib import calibration, comparison, experiments, metrics, paper, runs, trials
+from cxrlib.targets import GROUP_TARGET, TARGETS
 
 LABELS = {
     "densenet121": "DenseNet-121",
@@ -179,6 +179,54 @@ def per_target(these, name):
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
+def seeds(these, name):
+    """Tabulates how far the main measures differ between seeds, beside the paper's values.
+
+    Args:
+        these: Runs of one experiment, of all seeds and folds, as `study.every` gives them.
+        name: The table's label.
+
+    Returns:
+        A `Table` with a row an arm and measure.
+    """
+    measured, published = trials.measured(these), paper.published()
+    spread = trials.spread(measured)
+    rows = []
+    for key, part in measured.groupby(trials.ARM, sort=False):
+        printed, whose = _of_paper(published, *key)
+        for target, metric in (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "recall")):
+            own = part[(part["target"] == target) & (part["metric"] == metric)]
+            facts = dict(zip([*trials.ARM, "target", "metric"], (*key, target, metric)))
+            over = spread.loc[(spread[list(facts)] == pd.Series(facts)).all(axis=1)].iloc[0]
+            there = printed[(printed["target"] == target) & (printed["metric"] == metric)]["value"]
+            theirs = there.iloc[0] if len(there) else np.nan
+            rows.append([
+                arm_label(*key[1:]), LABELS[metric] + ("" if target == "all" else f" for {target}"),
+                interval(*own.iloc[0][_ENDS]), over["seeds"],
+                "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
+                "–" if over["seeds"] < 2
+                else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
+                interval(theirs, np.nan, np.nan) + whose, trials.verdict(own["value"], theirs),
+            ])  # fmt: skip
+    splits = dict.fromkeys(run.info["split"] for run in these)
+    what = f"{len(splits)} folds of patients, pooled" if len(splits) > 1 else _split(these)
+    caption = (
+        f"Experiment {these[0].experiment}, {what}: the first seed with its 95 % interval (other"
+        " patients), and the mean ± standard deviation over seeds (other trainings), per cent."
+    )
+    columns = [
+        "Arm",
+        "Measure",
+        "First seed",
+        "Seeds",
+        "Over seeds",
+        "Range",
+        "Paper",
+        "Paper's is",
+    ]
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
 def differences(these, name):
     """Tabulates whether the arms of an experiment differ, each pair on the same radiographs.
 
@@ -303,6 +351,32 @@ def attention(summary, name):
     caption = (
         "Heatmaps against what is known of the test radiographs: per cent (95 % interval, counting"
         " patients); above share in points."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def pasted(measured, name):
+    """Tabulates what a pasted mark does to the probability of each group's own target.
+
+    Args:
+        measured: As `shortcuts.pasted` gives it, of one or several experiments.
+        name: The table's label.
+    """
+    own = measured[measured["target"] == measured["group"].map(GROUP_TARGET)]
+    rows = []
+    for (mark, group), part in own.groupby(["mark", "group"], sort=False):
+        found = part.set_index("experiment")
+        cells = [f"{group} ({part['patients'].iloc[0]})", mark]
+        for experiment in found.index:
+            ends = found.loc[experiment, ["mean", "low", "high"]]
+            cells += [signed(*ends), f"{100 * found.loc[experiment, 'flipped']:.1f}"]
+        rows.append(cells)
+    columns = ["Group (patients)", "Mark"]
+    for experiment in own["experiment"].unique():
+        columns += [f"{experiment}: change", "turned"]
+    caption = (
+        "A mark pasted on each test radiograph: change of the probability of the group's own target"
+        " in points (95 % interval, counting patients), and per cent of its answers turned."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -462,7 +536,8 @@ def external(these, name):
 
 
 def _split(these):
-    return " and ".join(dict.fromkeys(SPLITS[run.info["split"]] for run in these))
+    names = dict.fromkeys(run.info["split"] for run in these)
+    return " and ".join(SPLITS.get(name, f"split by patient, {name}") for name in names)
 
 
 def _overall_cells(run):
@@ -498,10 +573,12 @@ def _triples(measured, target, names):
 
 def _printed(published, run):
     """Finds the paper's values for a run, and says so where its initialisation was another."""
-    same = (published["experiment"] == run.experiment) & (
-        published["architecture"] == run.architecture
-    )
-    exact = published[same & (published["weights"] == run.info["weights"])]
+    return _of_paper(published, run.experiment, run.architecture, run.info["weights"])
+
+
+def _of_paper(published, experiment, architecture, weights):
+    same = (published["experiment"] == experiment) & (published["architecture"] == architecture)
+    exact = published[same & (published["weights"] == weights)]
     if len(exact):
         return exact, ""
     return published[same], " (ImageNet)"

@@ -240,3 +240,25 @@ def test_a_covered_study_is_another_study(tiny):
     experiment = tiny.experiment("A")
     assert study.fingerprint(tiny, experiment) != study.fingerprint(covered, experiment)
     assert covered.folder_name != tiny.folder_name
+
+
+def test_every_seed_and_fold_of_a_study_is_trained_and_found_again(tiny, project):
+    folded = dataclasses.replace(
+        tiny,
+        epochs=1,
+        split="by-patient",
+        folds=2,
+        more_seeds=(719,),
+        virus=12,
+        bacteria=12,
+        covid=12,
+    )
+    these = study.every(folded, "A")
+    assert [(run.info["seed"], run.info["split"]) for run in these] == [
+        (718, "fold 1 of 2"), (718, "fold 2 of 2"), (719, "fold 1 of 2"), (719, "fold 2 of 2"),
+    ]  # fmt: skip
+    tested = [file for run in these[:2] for file in run.test_predictions["file"]]
+    assert sorted(tested) == sorted(study.cohort(folded)["file"])
+    written = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in these]
+    again = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in study.every(folded, "A")]
+    assert written == again
