@@ -80,17 +80,21 @@ def external(
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
     folder: Annotated[Path, typer.Argument(help="Cohen et al.'s collection.")],
     profile: ProfileFile = QUICK,
+    lungs: Annotated[Path | None, typer.Option(help="Folder of lung masks and boxes.")] = None,
 ):
     """Test a trained arm on Cohen et al.'s collection, whose patients it has not seen."""
     from cxrlib import experiments, profiles
-    from cxrlib import study as studies
+    from cxrlib import external as elsewhere
 
     settings = profiles.read(_from_root(profile))
     chosen = settings.experiment(experiment)
     found = experiments.find_arm(chosen, arm)
-    predictions = studies.external(settings, chosen, found, folder)
+    predictions = elsewhere.test(settings, chosen, found, folder)
     patients = predictions["patient"].nunique()
     print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
+    if lungs is not None:
+        measured = elsewhere.look(settings, chosen, found, folder, lungs)
+        print(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
 
 
 @app.command()

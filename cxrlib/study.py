@@ -42,27 +42,27 @@ def cohort(profile):
     Raises:
         InputError: The data are missing or not what the profile says.
     """
-    everything = _everything(profile)
-    if "split" in everything and not profile.folds:
-        return everything
+    table = everything(profile)
+    if "split" in table and not profile.folds:
+        return table
     if profile.cohort != "phantom":
-        everything = cohorts.sample(everything, profile.counts)
+        table = cohorts.sample(table, profile.counts)
     if profile.folds:
-        return cohorts.split_in_folds(everything, profile.seed, profile.folds, profile.fold)
+        return cohorts.split_in_folds(table, profile.seed, profile.folds, profile.fold)
     if profile.split == profiles.BY_PATIENT:
-        return cohorts.split_by_patient(everything, profile.seed)
-    return cohorts.split_by_image(everything)
+        return cohorts.split_by_patient(table, profile.seed)
+    return cohorts.split_by_image(table)
 
 
 def split(profile):
     """Says how a profile's cohort is split: "paper", "by-patient", "given", or "fold 2 of 5"."""
     if profile.folds:
         return f"fold {profile.fold} of {profile.folds}"
-    return "given" if "split" in _everything(profile) else profile.split
+    return "given" if "split" in everything(profile) else profile.split
 
 
 @functools.cache
-def _everything(profile):
+def everything(profile):
     """Gives all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":
         ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
@@ -256,40 +256,6 @@ def every(profile, name):
         List of runs: what `ensure` gives for each of `Profile.trials`.
     """
     return [run for trial in profile.trials for run in ensure(trial, name)]
-
-
-def external(profile, experiment, arm, root):
-    """Tests a trained arm on Cohen et al.'s collection, none of whose patients it has seen.
-
-    Radiographs that share a publication with the cohort are left out, too. Writes external.csv
-    and findings.csv, what became of each finding, in the run folder.
-
-    Args:
-        profile: The study's profile.
-        experiment: An `Experiment`.
-        arm: One of its arms; it is trained if it is not yet.
-        root: Folder of the collection, as `cohort.read_covid_chestxray` takes it.
-
-    Returns:
-        The predictions, as `training.predict` gives them.
-
-    Raises:
-        InputError: The collection cannot be read, or the arm could not be run.
-    """
-    run = train(profile, experiment, arm)
-    if not run.finished:
-        raise InputError(f"{run.experiment} {run.arm} was not run: {run.info['reason']}")
-    from cxrlib import backend, training  # seconds: Keras comes with them
-
-    collection = cohorts.apart(cohorts.read_covid_chestxray(root), _everything(profile))
-    collection = collection.assign(split="test", copy=0)
-    model = backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
-    cache = pixels(profile, experiment, collection)
-    batch = profile.schedule(experiment, arm.architecture).batch_size
-    predictions = training.predict(model, cache, collection, ("test",), batch)
-    files.write_csv(predictions.drop(columns=["split", "copy"]), run.folder / "external.csv")
-    files.write_csv(cohorts.count_findings(root), run.folder / "findings.csv")
-    return predictions
 
 
 def lung_attention(profile, run):
