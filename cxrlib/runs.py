@@ -176,6 +176,11 @@ def histories(runs):
     return _joined(runs, "history")
 
 
+def attention(runs):
+    """Joins what finished runs looked at in radiographs from elsewhere, as `metrics` does."""
+    return _joined(runs, "attention")
+
+
 def _joined(runs, what):
     keys = ("experiment", "arm", "architecture", "weights")
     parts = [
