@@ -97,15 +97,15 @@
 
   /* The dialog: one radiograph beside its heatmap. Returns it with a function that shows one. */
   function largeView(data, filter, step) {
-    const title = make("h2", { id: `${filter}-title`, "aria-live": "polite" });
+    const title = make("h2", { id: `${filter}-title` });
     const where = make("p", { class: "cxr-where" });
-    const plain = make("img");
+    const heading = make("div", { "aria-live": "polite" }, title, where);
     const opacity = make("input", { type: "range", min: 0, max: 100, value: 50, oninput: blend });
     const amount = make("output");
     const outlined = make("input", { type: "checkbox", oninput: blend });
     outlined.checked = true;
     const outlinedLabel = make("label", {}, outlined, " Outline of the lungs");
-    const left = make("span", { class: "cxr-picture" }, plain);
+    const left = make("span", { class: "cxr-picture" });
     const right = make("span", { class: "cxr-picture", role: "img" });
     const about = make("figcaption");
     const scale = make("span", { class: "cxr-scale", "aria-hidden": "true" });
@@ -126,12 +126,11 @@
           make("button", { type: "button", autofocus: "", onclick: () => step(1) }, "Next →"),
           make("button", { type: "button", onclick: () => dialog.close() }, "Close ✕"),
         ),
-        title,
-        where,
+        heading,
         make(
           "div",
           { class: "cxr-pair" },
-          make("figure", {}, left, make("figcaption", {}, "Radiograph, as the network sees it")),
+          make("figure", {}, left, make("figcaption", {}, "Radiograph")),
           make("figure", {}, right, about),
         ),
         make(
@@ -167,32 +166,35 @@
       if (event.target === dialog) dialog.close();
     }
 
-    function show(one, place, count) {
+    function show(one, place, count, judged) {
       const copy = one.copy ? `, augmented copy ${one.copy}` : "";
       const target = data.group_targets[one.group];
-      title.textContent = `${data.groups[one.group]}: radiograph ${place + 1} of ${count}`;
-      where.textContent = `${one.file}${copy}. Experiment ${one.experiment}, ${one.arm}.`;
-      plain.src = webp(one.image);
-      plain.alt = `${data.groups[one.group]} radiograph ${one.file}`;
-      const below = make("img", { src: plain.src, alt: plain.alt });
-      right.replaceChildren(below, heat(one, filter));
+      title.textContent = `Radiograph ${place + 1} of ${count}: ${data.groups[one.group]}`;
+      where.textContent = `Experiment ${one.experiment}, ${one.arm}; ${one.file}${copy}`;
+      const image = { src: webp(one.image), alt: alternative(data, one, judged) };
+      left.replaceChildren(make("img", image));
+      right.replaceChildren(make("img", image), heat(one, filter));
       about.textContent = one.heatmap
         ? `Heatmap: ${one.method}, for ${target}, its group's target`
-        : target ? `The heatmap is empty: nothing speaks for ${target}` : "No heatmap: its group has no target of its own";
+        : target
+          ? `The heatmap is empty: nothing speaks for ${target}`
+          : "No heatmap: its group has no target of its own";
       right.setAttribute("aria-label", `${about.textContent}, over the radiograph`);
-      left.replaceChildren(plain);
       if (one.lungs) for (const side of [left, right]) side.append(outlineOf(one.lungs, data.grid));
       outlinedLabel.hidden = !one.lungs;
       answers.replaceChildren(...data.targets.map((name, i) => {
-        const said = one.outcomes[i] === "right" ? one.truth[i] : !one.truth[i];
-        const share = make("td", { class: "cxr-share" }, percent(one.probabilities[i]));
-        share.style.setProperty("--cxr-share", percent(one.probabilities[i]).replace("\u00a0", ""));
+        const [probability, truth, outcome] = [one.probabilities[i], one.truth[i], one.outcomes[i]];
+        const answer = outcome === "right" ? truth : !truth;
+        const share = make("td", { class: "cxr-share" }, percent(probability));
+        share.style.setProperty("--cxr-share", `${100 * probability}%`);
         return make(
           "tr",
-          { "data-outcome": one.outcomes[i] },
+          {},
           make("th", { scope: "row" }, name),
           share,
-          ...[yesOrNo(said), yesOrNo(one.truth[i]), one.outcomes[i]].map((text) => make("td", {}, text)),
+          make("td", {}, yesOrNo(answer)),
+          make("td", {}, yesOrNo(truth)),
+          make("td", { "data-outcome": outcome }, outcome),
         );
       }));
       blend();
@@ -223,23 +225,22 @@
     const end = make("p", { class: "cxr-end", id: `${id}-end`, tabindex: -1 }, "End of the gallery.");
     let shown = [];
     let current = 0;
-    const { dialog, show } = largeView(data, `${id}-heat`, (by) => {
-      current = (current + by + shown.length) % shown.length;
-      show(shown[current], current, shown.length);
-    });
+    const { dialog, show } = largeView(data, `${id}-heat`, (by) => open(current + by));
     dialog.addEventListener("close", () => tiles.querySelectorAll("button")[current].focus());
     chosen.target.value = data.targets.indexOf("COVID");
 
-    const missing = data.experiments.filter((one) => one.missing.length);
-    const absent = missing.map((one) => `${one.experiment} ${one.missing.join("; ")}`);
+    const absent = data.experiments
+      .filter((one) => one.missing.length)
+      .map((one) => `Not run in ${one.experiment}: ${one.missing.join("; ")}.`)
+      .map((text) => make("p", { class: "cxr-note" }, text));
     if (!experiments.length) {
-      holder.replaceChildren(make("p", {}, `No arm has run: ${absent.join("; ")}.`));
+      holder.replaceChildren(...absent);
       return;
     }
     holder.replaceChildren(
       make(
         "form",
-        { class: "cxr-filters", "aria-label": "Which radiographs to show", onsubmit: (e) => e.preventDefault() },
+        { class: "cxr-filters", "aria-label": "Which radiographs to show" },
         ...Object.entries(chosen).map(([name, chooser]) =>
           make("label", {}, make("span", {}, name[0].toUpperCase() + name.slice(1)), chooser)),
         make("label", { class: "cxr-check" }, overlaid, " Heatmaps on the tiles"),
@@ -252,7 +253,7 @@
       dialog,
       colouring(data.colours, `${id}-heat`),
     );
-    if (absent.length) note.before(make("p", { class: "cxr-note" }, `Not run: ${absent.join("; ")}.`));
+    note.after(...absent);
     overlay();
     rearm();
 
@@ -267,7 +268,7 @@
       const groups = Object.entries(data.groups).filter(([group]) => there.has(group));
       fill(chosen.group, anyOr(groups));
       note.textContent = radiographs.length < total
-        ? `The gallery holds ${radiographs.length} of the ${total} test radiographs: the first of each group, in turn.`
+        ? `Here are ${radiographs.length} of the ${total} test radiographs: the first of each group.`
         : "";
       refresh();
     }
@@ -290,12 +291,14 @@
         make("b", { "data-outcome": outcome }, outcome),
       );
       const image = make("img", { src: webp(one.image), alt: alternative(data, one, target) });
-      const open = () => {
-        current = place;
-        show(one, place, shown.length);
-      };
       const picture = make("span", { class: "cxr-picture" }, image, heat(one, `${id}-heat`));
-      return make("li", {}, make("button", { type: "button", onclick: open }, picture, said));
+      return make("li", {}, make("button", { type: "button", onclick: () => open(place) }, picture, said));
+    }
+
+    /* After the last radiograph comes the first. */
+    function open(place) {
+      current = (place + shown.length) % shown.length;
+      show(shown[current], current, shown.length, chosen.target.value);
     }
 
     /* Arrow keys, Home and End go from tile to tile. */
