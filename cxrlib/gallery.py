@@ -40,15 +40,10 @@ _FALLBACK = "The gallery is in the book: run `make book` and open this chapter t
 
 
 class Radiograph(NamedTuple):
-    """One radiograph as a gallery holds it.
+    """One radiograph as a gallery holds it: file, copy and group as in the cohort, and
 
-    Attributes:
-        file: Its name in the cohort.
-        copy: Number of the augmented copy; 0 for the image as it is.
-        group: As in the cohort.
-        truth: Five of 0 and 1, in the order of `TARGETS`.
-        image: WebP in base64.
-        lungs: Their outline, as the path of an SVG on `LUNGS_GRID`; "" where it is not known.
+    truth, five of 0 and 1 in the order of `TARGETS`; image, WebP in base64; lungs, their outline as
+    the path of an SVG on `LUNGS_GRID`, "" where it is not known.
     """
 
     file: str

@@ -106,7 +106,7 @@
     outlined.checked = true;
     const outlinedLabel = make("label", {}, outlined, " Outline of the lungs");
     const left = make("span", { class: "cxr-picture" });
-    const right = make("span", { class: "cxr-picture", role: "img" });
+    const right = make("span", { class: "cxr-picture" });
     const about = make("figcaption");
     const scale = make("span", { class: "cxr-scale", "aria-hidden": "true" });
     const stops = data.colours[0].map((_, i) => `rgb(${data.colours.map((row) => 255 * row[i])})`);
@@ -171,15 +171,15 @@
       const target = data.group_targets[one.group];
       title.textContent = `Radiograph ${place + 1} of ${count}: ${data.groups[one.group]}`;
       where.textContent = `Experiment ${one.experiment}, ${one.arm}; ${one.file}${copy}`;
-      const image = { src: webp(one.image), alt: alternative(data, one, judged) };
-      left.replaceChildren(make("img", image));
-      right.replaceChildren(make("img", image), heat(one, filter));
       about.textContent = one.heatmap
         ? `Heatmap: ${one.method}, for ${target}, its group's target`
         : target
           ? `The heatmap is empty: nothing speaks for ${target}`
           : "No heatmap: its group has no target of its own";
-      right.setAttribute("aria-label", `${about.textContent}, over the radiograph`);
+      const src = webp(one.image);
+      left.replaceChildren(make("img", { src, alt: alternative(data, one, judged) }));
+      const alt = `${about.textContent}, over the radiograph`;
+      right.replaceChildren(make("img", { src, alt }), heat(one, filter));
       if (one.lungs) for (const side of [left, right]) side.append(outlineOf(one.lungs, data.grid));
       outlinedLabel.hidden = !one.lungs;
       answers.replaceChildren(...data.targets.map((name, i) => {
