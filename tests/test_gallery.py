@@ -216,6 +216,11 @@ def test_filters_leave_the_radiographs_that_match_and_say_how_many(opened):
     page.get_by_label("Confidence").select_option("sure: 90 % or more")
     expect(status).to_have_text("0 of 20 test radiographs match.")
     page.get_by_label("Outcome").select_option("any")
+    page.get_by_label("Confidence").select_option("unsure: less than 70 %")
+    unsure = predictions["p_Virus"].between(0.3, 0.7, inclusive="neither")
+    assert 0 < unsure.sum() < 20
+    expect(tiles).to_have_count(int(unsure.sum()))
+    page.get_by_label("Confidence").select_option("sure: 90 % or more")
     page.get_by_label("Group").select_option("COVID")
     sure = predictions["p_Virus"].ge(0.9) | predictions["p_Virus"].le(0.1)
     expect(tiles).to_have_count(int((sure & predictions["group"].eq("covid")).sum()))
@@ -312,6 +317,7 @@ def test_another_experiment_brings_its_own_radiographs_and_keeps_the_other_choic
     page.locator(".cxr-tiles button").first.click()
     expect(page.get_by_label("Outline of the lungs")).to_be_hidden()  # nobody knows them there
     expect(page.get_by_text("The heatmap is empty: nothing speaks for Virus")).to_be_visible()
+    expect(page.get_by_role("dialog").locator(".cxr-heat")).to_be_hidden()
 
 
 @slow

@@ -75,6 +75,7 @@
   function heat(one, filter) {
     const layer = make("span", { class: "cxr-heat" });
     if (one.heatmap) layer.style.backgroundImage = `url(${webp(one.heatmap)})`;
+    layer.hidden = !one.heatmap;
     layer.style.filter = `url(#${filter})`;
     return layer;
   }
@@ -142,7 +143,7 @@
         ),
         make(
           "table",
-          { class: "cxr-answers" },
+          { class: "cxr-answers", "aria-label": "What the arm says, and the truth" },
           make("thead", {}, make("tr", {}, ...columns.map((c) => make("th", { scope: "col" }, c)))),
           answers,
         ),
