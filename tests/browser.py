@@ -44,7 +44,7 @@ def pages(html_folder):
 
 
 @contextmanager
-def _page(playwright, width, scheme):
+def window(playwright, width, scheme):
     """Opens a browser and yields a page of that width in that colour scheme."""
     browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
     try:
@@ -57,7 +57,7 @@ def _page(playwright, width, scheme):
         browser.close()
 
 
-def _listen(page, note):
+def listen(page, note):
     """Calls `note` with one line for everything that goes wrong while the page loads."""
     page.on("console", lambda m: note(f"console error: {m.text}") if m.type == "error" else None)
     page.on("pageerror", lambda error: note(f"page error: {error}"))
@@ -90,9 +90,9 @@ def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
     with sync_playwright() as playwright:
         for width in widths:
             for scheme in schemes:
-                with _page(playwright, width, scheme) as page:
+                with window(playwright, width, scheme) as page:
                     where = [""]
-                    _listen(page, lambda fault, where=where: found.append(where[0] + fault))
+                    listen(page, lambda fault, where=where: found.append(where[0] + fault))
                     for path in pages(html_folder):
                         name = path.relative_to(Path(html_folder).resolve())
                         where[0] = f"{name} ({width} px, {scheme}): "
@@ -126,7 +126,7 @@ def screenshots(html_folder, out_folder):
             ("narrow", 390, "light"),
             ("dark", 1280, "dark"),
         ]:
-            with _page(playwright, width, scheme) as page:
+            with window(playwright, width, scheme) as page:
                 for path in pages(html_folder):
                     stem = "-".join(path.relative_to(Path(html_folder).resolve()).parts)
                     page.goto(path.as_uri(), wait_until="load")
