@@ -120,9 +120,9 @@ def confounders(radiographs):
         DataFrame: fact, target, measure, value, strength, n, note. The measure of a category is
         "cramers_v" (bias-corrected, Bergsma 2013; from 0, nothing, to 1, it settles the target),
         that of a number "auc" (0.5: nothing). The strength puts both on one scale from 0 to 1: V,
-        or 2·the distance of the AUC from 0.5. n counts the radiographs whose fact is known. A fact that is unknown
-        throughout is left out. A value is NaN where the fact or the target never changes,
-        or no category occurs twice.
+        or twice the distance of the AUC from 0.5. n counts the radiographs whose fact is known.
+        A fact that is unknown throughout is left out. A value is NaN where the fact or the target
+        never changes, or no category occurs twice.
     """
     rows = []
     for fact in (*CATEGORIES, *NUMBERS):
