@@ -17,6 +17,9 @@ SMOOTHING = 5 / 768
 LARGEST = 224
 """Edge above which heatmaps that are kept with a run are made smaller."""
 
+OPACITY = 0.45
+"""Of a heatmap over its radiograph."""
+
 CHUNK = 16
 
 
@@ -104,6 +107,20 @@ def write(path, model, pixels, radiographs):
             kept[part] = [_shrunk(one, edge) for one in maps]
     with replacing(path) as temporary:
         np.save(temporary, kept)
+
+
+def overlay(image, heatmap):
+    """Lays a heatmap over its radiograph, dark where nothing speaks for the target.
+
+    Args:
+        image: uint8 array (H, W, 3), RGB.
+        heatmap: float array (H, W) in [0, 1].
+
+    Returns:
+        uint8 array (H, W, 3), RGB.
+    """
+    colours = cv2.applyColorMap(np.rint(255 * heatmap).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return cv2.addWeighted(image, 1 - OPACITY, colours[..., ::-1], OPACITY, 0)
 
 
 @functools.lru_cache(maxsize=1)
