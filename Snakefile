@@ -18,7 +18,7 @@ MADE_FROM = ("phantom/*", "cohort", "readers", "decode", "images", "augment", "e
 SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
-                  "05-comparison": "ABC", "09-how-this-was-run": "ABC"}
+                  "05-comparison": "ABC", "09-how-this-was-run": "ABC", "11-sanity": "A"}
 
 
 def done(experiments):
