@@ -11,18 +11,19 @@ from cxrlib import files, notebooks, profiles, study
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
-RUNS = study.folder(PROFILE).relative_to(files.root())
+TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
 MADE_FROM = ("phantom/*", "cohort", "readers", "decode", "images", "augment", "experiments",
              "models")
 SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
-                  "05-comparison": "ABC", "09-how-this-was-run": "ABC", "11-sanity": "A"}
+                  "05-comparison": "ABC", "07-shortcuts": "ABC", "09-how-this-was-run": "ABC",
+                  "11-sanity": "A"}
 
 
 def done(experiments):
-    return [f"{RUNS}/{e}/{arm}/done" for e in experiments for arm in ARMS[e]]
+    return [f"runs/{t}/{e}/{arm}/done" for t in TRIALS for e in experiments for arm in ARMS[e]]
 
 
 def rivals(wildcards):
@@ -30,7 +31,9 @@ def rivals(wildcards):
     architecture, _, weights = wildcards.arm.partition("-")
     if weights != "best":
         return []
-    return [f"{RUNS}/A/{arm}/done" for arm in ARMS["A"] if arm.startswith(architecture)]
+    return [
+        f"runs/{wildcards.trial}/A/{arm}/done" for arm in ARMS["A"] if arm.startswith(architecture)
+    ]
 
 
 rule book:
@@ -54,12 +57,14 @@ rule arm:
         rivals,
         [str(p) for module in MADE_FROM for p in Path("cxrlib").glob(f"{module}.py")],
     output:
-        touch(f"{RUNS}/{{experiment}}/{{arm}}/done"),
+        touch("runs/{trial}/{experiment}/{arm}/done"),
     params:
-        profile=PROFILE.folder_name,
+        seed=lambda wildcards: TRIALS[wildcards.trial].seed,
+        fold=lambda wildcards: TRIALS[wildcards.trial].fold,
     threads: PROFILE.threads or workflow.cores
     shell:
-        "cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE} --lines"
+        "cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE}"
+        " --seed {params.seed} --fold {params.fold} --lines"
 
 
 rule notebook:

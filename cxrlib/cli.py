@@ -61,6 +61,8 @@ def train(
     experiment: Annotated[str, typer.Argument(help="A, B or C.")],
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
     profile: ProfileFile = QUICK,
+    seed: Annotated[int | None, typer.Option(help="One of the profile's seeds.")] = None,
+    fold: Annotated[int | None, typer.Option(help="One of the profile's folds.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A file of ImageNet weights.")] = None,
     lines: Annotated[bool, typer.Option(help="A line an epoch instead of a bar.")] = False,
 ):
@@ -68,7 +70,7 @@ def train(
     from cxrlib import experiments, profiles
     from cxrlib import study as studies
 
-    settings = profiles.read(_from_root(profile))
+    settings = profiles.read(_from_root(profile)).trial(seed, fold)
     chosen = settings.experiment(experiment)
     found = experiments.find_arm(chosen, arm)
     if weights is not None and not weights.is_file():
@@ -83,17 +85,36 @@ def external(
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
     folder: Annotated[Path, typer.Argument(help="Cohen et al.'s collection.")],
     profile: ProfileFile = QUICK,
+    lungs: Annotated[Path | None, typer.Option(help="Folder of lung masks and boxes.")] = None,
 ):
     """Test a trained arm on Cohen et al.'s collection, whose patients it has not seen."""
     from cxrlib import experiments, profiles
-    from cxrlib import study as studies
+    from cxrlib import external as elsewhere
 
     settings = profiles.read(_from_root(profile))
     chosen = settings.experiment(experiment)
     found = experiments.find_arm(chosen, arm)
-    predictions = studies.external(settings, chosen, found, folder)
+    predictions = elsewhere.test(settings, chosen, found, folder)
     patients = predictions["patient"].nunique()
     print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
+    if lungs is not None:
+        measured = elsewhere.look(settings, chosen, found, folder, lungs)
+        print(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
+
+
+@app.command()
+def shortcuts(
+    profile: ProfileFile = Path("profiles/marks.yml"),
+):
+    """Measure what scores hang on: marks tied and untied, pasted, and parts covered."""
+    from cxrlib import profiles
+    from cxrlib import shortcuts as shortcut
+
+    settings = profiles.read(_from_root(profile))
+    folder = files.root() / "results" / settings.name / "shortcuts"
+    for line in shortcut.measure(settings, folder):
+        print(line, flush=True)
+    print(folder)
 
 
 @app.command()
@@ -175,11 +196,12 @@ def keep(profile: ProfileFile = QUICK):
     for title, frame in audit.report(studies.cohort(settings)).items():
         name = title.lower().replace(" ", "-")
         files.write_csv(frame, kept / "audit" / f"{name}.csv")
-    found = [
-        run for run in runs.load_all(studies.folder(settings)) if run.info["state"] != runs.RUNNING
-    ]
-    for path in runs.keep(found, kept):
-        print(path.relative_to(files.root()))
+    for trial in settings.trials:
+        place = kept if trial.folder_name == settings.folder_name else kept / trial.trial_name
+        found = runs.load_all(studies.folder(trial))
+        ended = [run for run in found if run.info["state"] != runs.RUNNING]
+        for path in runs.keep(ended, place):
+            print(path.relative_to(files.root()))
 
 
 @data.command()

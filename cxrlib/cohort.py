@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from cxrlib.errors import InputError
 from cxrlib.readers import (
@@ -62,6 +62,7 @@ __all__ = [
     "sample",
     "split_by_image",
     "split_by_patient",
+    "split_in_folds",
 ]
 
 FRACTIONS = (0.64, 0.16, 0.20)
@@ -172,6 +173,42 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     groups_as_they_come = pd.factorize(cohort["group"])[0]
     order = np.lexsort([split.map(SPLITS.index), groups_as_they_come])
     return cohort.assign(split=split).iloc[order].reset_index(drop=True)
+
+
+def split_in_folds(cohort, seed, folds, fold):
+    """Splits for cross-validation: each radiograph is in the test split of one fold.
+
+    Families stay whole (see `families`), and groups are spread over the folds as evenly as whole
+    families allow (scikit-learn's StratifiedGroupKFold). Of what is not tested a fifth is for
+    validation.
+
+    Args:
+        cohort: A cohort.
+        seed: A whole number; another one draws other folds.
+        folds: How many, 2 or more.
+        fold: Which of them is the test split, from 1.
+
+    Returns:
+        The cohort with a column `split`, in its own order.
+
+    Raises:
+        InputError: A group has fewer families than there are folds, or fewer than three for
+            training and validation.
+    """
+    family = families(cohort)
+    for group, counted in family.groupby(cohort["group"]).nunique().items():
+        if counted < folds:
+            raise InputError(
+                f"{counted} independent {group} patients for {folds} folds: lower `folds`"
+            )
+    rows = cohort.assign(family=family).sort_values("file")  # the order of the rows plays no part
+    drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    rest, _ = list(drawn.split(rows, rows["group"], rows["family"]))[fold - 1]
+    split = pd.Series("test", rows.index)
+    apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.1, 0.1)).set_index("file")["split"]
+    names = rows["file"].iloc[rest].map(apart.where(apart == "train", "validation"))
+    split.iloc[rest] = names.to_numpy()
+    return cohort.assign(split=split)
 
 
 def families(cohort):

@@ -5,7 +5,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from cxrlib import calibration, paper, runs, tables, targets
+from cxrlib import calibration, paper, runs, shortcuts, tables, targets
 
 ARM_COLOURS = dict(
     zip(
@@ -28,6 +28,27 @@ GROUPS = {
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
+EXPERIMENT_COLOURS = {
+    "A": "#0072b2",
+    "A-cropped": "#56b4e9",
+    "B": "#e69f00",
+    "C-uncropped": "#cc79a7",
+    "C": "#009e73",
+}
+CHANGE_COLOURS = {
+    "lesion removed": "#e69f00",
+    "mark removed": "#00a878",
+    "mark reversed": "#0b6e4f",
+}
+COVERED = {
+    "none": "nothing covered",
+    "lungs": "lungs covered",
+    "not-lungs": "only lungs left",
+    "centre": "only a frame left",
+    "not-border": "only the border left",
+}
+"""How the covers of `images.COVERS` read in a figure."""
+
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
@@ -333,6 +354,142 @@ def decision(these, target="COVID"):
     axis.set_ylim(-0.25 * top, 1.3 * top)
     axis.set(xlabel=f"Act on {target} above this probability", ylabel="Net benefit")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
+    return _closed(figure)
+
+
+def attention(measured, region="lungs"):
+    """Where heatmaps have their energy: a dot a radiograph, a line for what chance gives.
+
+    Args:
+        measured: As `study.lung_attention` gives it, of one or several runs.
+        region: One of `attention.REGIONS`.
+    """
+    style()
+    part = measured[measured["region"] == region].dropna(subset="energy").reset_index(drop=True)
+    keys = ["experiment", "architecture", "weights"]
+    runs_there = list(part[keys].drop_duplicates().itertuples(index=False, name=None))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.42 * len(runs_there) + 1.2))
+    rng, colours = np.random.default_rng(0), dict(zip(GROUPS, sns.color_palette("colorblind")))
+    for y, key in enumerate(runs_there):
+        own = part[(part[keys] == key).all(axis=1)]
+        shift = rng.uniform(-0.24, 0.24, len(own))
+        for group in [group for group in GROUPS if group in set(own["group"])]:
+            dots = (own["group"] == group).to_numpy()
+            axis.plot(100 * own["energy"][dots], y + shift[dots], ".", color=colours[group],
+                      markersize=4, alpha=0.6, label=GROUPS[group] if y == 0 else None)  # fmt: skip
+        for chance, line in (("area", "-"), ("gaussian", ":")):
+            at = 100 * own[chance].mean()
+            label = {"area": "its share of the image", "gaussian": "a centred Gaussian"}[chance]
+            axis.plot([at, at], [y - 0.38, y + 0.38], line, color="black", linewidth=1.5,
+                      label=label if y == 0 else None)  # fmt: skip
+        axis.plot(100 * own["energy"].mean(), y, "D", color="black", markerfacecolor="white",
+                  markersize=6, label="mean" if y == 0 else None)  # fmt: skip
+    axis.set_yticks(
+        range(len(runs_there)), [f"{e}  {tables.arm_label(*arm)}" for e, *arm in runs_there]
+    )
+    axis.invert_yaxis()
+    axis.set_xlabel(f"Heatmap energy inside the {region}, per cent")
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    return _closed(figure)
+
+
+def gaps(table, version="random", target="all"):
+    """The shortcut gap against how strongly marks were tied to groups in training.
+
+    Args:
+        table: As `shortcuts.gaps` gives it.
+        version: The marks that the gap is taken against.
+        target: "all" or a target.
+    """
+    style()
+    part = table[(table["version"] == version) & (table["target"] == target)]
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    there = [name for name in EXPERIMENT_COLOURS if name in set(part["experiment"])]
+    for shift, experiment in zip(np.linspace(-0.018, 0.018, len(there)), there):
+        own = part[part["experiment"] == experiment]
+        colour = EXPERIMENT_COLOURS[experiment]
+        axis.plot(own["tie"] + shift, own["gap"], ".", color=colour, alpha=0.6)
+        mean = shortcuts.over_seeds(own, "gap", ["tie"]).sort_values("tie")
+        spread = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
+        axis.errorbar(mean["tie"] + shift, mean["mean"], spread, fmt="o-", color=colour,
+                      capsize=3, label=experiment.replace("-", ", "))  # fmt: skip
+    axis.axhline(0, color="black", linewidth=1)
+    axis.set(xlabel="Tie of marks to groups in training", ylabel="AUC lost")
+    axis.set_xticks(sorted(set(part["tie"])))
+    figure.legend(loc="outside upper right", ncols=4, frameon=False)
+    return _closed(figure)
+
+
+def changes(table):
+    """How far answers move when the mark or the lesion goes, against the tie in training.
+
+    Args:
+        table: The "change" frames of `shortcuts.sweep`, joined.
+    """
+    style()
+    names = [name for name in EXPERIMENT_COLOURS if name in set(table["experiment"])]
+    figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.2), sharey=True, squeeze=False)
+    keys = ["experiment", "tie", "seed", "change"]
+    sizes = table.dropna(subset="size").groupby(keys)["size"].mean().reset_index()
+    for axis, name in zip(axes[0], names):
+        for (change, colour), line in zip(CHANGE_COLOURS.items(), ("o-", "s--", "^:")):
+            own = sizes[(sizes["experiment"] == name) & (sizes["change"] == change)]
+            mean = shortcuts.over_seeds(own, "size", ["tie"]).sort_values("tie")
+            spread = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
+            axis.errorbar(mean["tie"], mean["mean"], spread, fmt=line, color=colour, capsize=3,
+                          label=change)  # fmt: skip
+        axis.set_title(name.replace("-", ", "), fontsize=10)
+    figure.supxlabel("Tie of marks to groups in training", fontsize=10)
+    axes[0][0].set_ylabel("Change of probability")
+    lines, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside upper right", ncols=3, frameon=False)
+    return _closed(figure)
+
+
+def blackout(table):
+    """AUC of networks that were trained and tested with parts of every radiograph covered.
+
+    Args:
+        table: As `shortcuts.blackout` gives it, all runs joined; dots are the mean over seeds,
+            lines go from the lowest lower to the highest upper end of the seeds' intervals.
+    """
+    style()
+    covers = list(dict.fromkeys(table["cover"]))
+    figure, axes = plt.subplots(1, 5, figsize=(WIDTH, 0.36 * len(covers) + 1.3), sharey=True)
+    for axis, target in zip(axes, targets.TARGETS):
+        own = table[table["target"] == target].groupby("cover", sort=False)
+        found = own.agg(value=("value", "mean"), low=("low", "min"), high=("high", "max"))
+        found = found.loc[covers]
+        places = range(len(covers))
+        axis.hlines(places, found["low"], found["high"], color="#0072b2", linewidth=1.5)
+        axis.plot(found["value"], places, "o", color="#0072b2", markersize=5)
+        axis.axvline(0.5, color="black", linewidth=1)
+        axis.set_title(target, fontsize=10)
+        axis.set(xlim=(0.3, 1.02), xticks=[0.5, 1.0])
+    axes[0].set_yticks(range(len(covers)), [COVERED[cover] for cover in covers])
+    axes[0].invert_yaxis()
+    figure.supxlabel("AUC (0.5: no better than chance)", fontsize=10)
+    return _closed(figure)
+
+
+def honesty(table):
+    """Lung and mark attention of each run against its shortcut gap.
+
+    Args:
+        table: The frame that `shortcuts.honesty` gives.
+    """
+    style()
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharey=True)
+    for axis, region in zip(axes, ("lungs", "marks")):
+        for experiment, own in table.groupby("experiment"):
+            colour = EXPERIMENT_COLOURS[experiment]
+            axis.scatter(100 * own[region], own["gap"], s=12 + 50 * own["tie"], color=colour,
+                         alpha=0.7, label=experiment.replace("-", ", "))  # fmt: skip
+        axis.axvline(0, color="black", linewidth=1, linestyle=":")
+        axis.set_xlabel(f"Energy in the {region} above their share, points")
+    axes[0].set_ylabel("Shortcut gap")
+    lines, names = axes[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper right", ncols=4, frameon=False)
     return _closed(figure)
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from cxrlib import decode
+from cxrlib.errors import InputError
 from cxrlib.files import replacing
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
@@ -83,8 +84,48 @@ def clahe(image):
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
-TREATMENTS = {"raw": (), "cropped+clahe": (crop_borders, clahe)}
+TREATMENTS = {
+    "raw": (),
+    "cropped": (crop_borders,),
+    "clahe": (clahe,),
+    "cropped+clahe": (crop_borders, clahe),
+}
 """What an experiment does to every image, by name: functions in the order they are applied."""
+
+
+FRAME = {"centre": 1 / 8, "not-border": 1 / 16}
+"""How wide a frame is left of an image, as a share of its edge, where all within is covered."""
+
+COVERS = ("none", "lungs", "not-lungs", *FRAME)
+"""What of every image is covered (Maguolo and Nanni 2021): nothing, the lungs, all but the lungs,
+all but a wide frame, or all but the border where marks lie."""
+
+
+def cover(image, what, lungs=None):
+    """Paints a part of an image black.
+
+    Args:
+        image: uint8 array (size, size, 3).
+        what: One of `COVERS`.
+        lungs: bool array (size, size), needed to cover the lungs or all but the lungs.
+
+    Returns:
+        uint8 array of the same shape; the image itself where nothing is covered.
+
+    Raises:
+        InputError: The lungs are to be covered and nobody knows where they are.
+    """
+    if what == "none":
+        return image
+    if what in FRAME:
+        width = round(FRAME[what] * len(image))
+        covered = np.zeros(image.shape[:2], bool)
+        covered[width:-width, width:-width] = True
+    elif lungs is None:
+        raise InputError(f"cover {what}: the lungs of these radiographs are not known; use centre")
+    else:
+        covered = lungs if what == "lungs" else ~lungs
+    return np.where(covered[..., None], np.uint8(0), image)
 
 
 def treat(image, treatment):
@@ -92,6 +133,30 @@ def treat(image, treatment):
     for step in TREATMENTS[treatment]:
         image = step(image)
     return image
+
+
+def shrink(mask, edge):
+    """Scales a mask: bool array (size, size) to (edge, edge), set where more than half was."""
+    if len(mask) == edge:
+        return mask
+    grey = mask.astype(np.uint8) * 255
+    return cv2.resize(grey, (edge, edge), interpolation=cv2.INTER_AREA) > 127
+
+
+def place(mask, treatment):
+    """Takes a mask where a treatment takes the image: it is cropped, and its values are kept.
+
+    Args:
+        mask: bool array (size, size).
+        treatment: A name of `TREATMENTS`.
+
+    Returns:
+        bool array (size, size).
+    """
+    moved = mask.astype(np.uint8) * 255
+    for step in TREATMENTS[treatment]:
+        moved = crop_borders(moved) if step is crop_borders else moved
+    return moved > 127
 
 
 def cache(path, n, size, render, progress=iter):

@@ -413,6 +413,32 @@ def share(hits, groups=None, interval="wilson", level=0.95):
     return (value, *proportion(value, effective(hits, codes), interval, level))
 
 
+def average(values, groups=None, level=0.95):
+    """Averages numbers, with an interval that resamples groups.
+
+    Args:
+        values: n numbers.
+        groups: n labels of what is independent; None: every number is.
+        level: Coverage.
+
+    Returns:
+        Mean, lower end, upper end; the ends are NaN where all are the same.
+
+    Raises:
+        InputError: As `coded`.
+    """
+    codes = coded(groups, len(values))
+    sums = np.zeros((codes.max() + 1, 2))
+    np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
+
+    def mean(weights):
+        total = weights @ sums
+        return total[:, :1] / total[:, 1:]
+
+    found = resample(mean, len(sums))
+    return float(found[0][0]), *map(float, percentiles(*found, level)[0])
+
+
 def proportion(value, n, interval="wilson", level=0.95):
     """Wilson's (1927) or Clopper and Pearson's (1934) interval of a proportion of n units.
 

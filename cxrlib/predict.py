@@ -46,13 +46,18 @@ def read(run, path):
         uint8 array (size, size, 3), RGB, of the run's image size.
 
     Raises:
-        InputError: The file cannot be opened or is not an image; the message names it.
+        InputError: The file cannot be opened, is not an image, or the run covers the lungs, which
+            are not known; the message names the file.
     """
+    # Older runs name their experiment alone, and covered nothing.
+    treatment = run.info.get("treatment") or experiments.find(run.experiment).treatment
     try:
         image = images.load(path, run.info["image_size"])
+        return images.treat(images.cover(image, run.info.get("cover", "none")), treatment)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
-    return images.treat(image, experiments.find(run.experiment).treatment)
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def predict(run, paths):

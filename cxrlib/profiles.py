@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from cxrlib import experiments
+from cxrlib import experiments, images
 from cxrlib.errors import InputError
 
 COHORTS = ("phantom", "coronahack", "folder")
@@ -40,6 +40,7 @@ class Profile:
     covid: int = 45
     mark_tie: float = 0.0  # phantoms: how often the group decides the mark, 0 to 1
     source_tie: float = 0.0  # phantoms: how often the group decides the source, 0 to 1
+    cover: str = "none"  # of every image: none, lungs, not-lungs, centre or not-border
     arms: tuple[str, ...] = ()  # names of the arms to run; empty: all
     initialisation: str = "best"  # of B and C: best (on validation in A), imagenet or none
     epochs: int = 25  # at most; 0: the paper's 30, 30 and 50
@@ -51,6 +52,9 @@ class Profile:
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the processor has it
     threads: int = 1  # processor threads an arm takes; 0: all. Arms run side by side on the rest
     seed: int = 718  # of initial weights, order and augmentation
+    more_seeds: tuple[int, ...] = ()  # tables then also show the spread over seeds
+    folds: int = 0  # 0: the split above; 5, say: each fifth of the patients is the test split once
+    fold: int = 1  # which of the folds the chapters show
 
     def __post_init__(self):
         """Refuses what cannot be run.
@@ -63,6 +67,7 @@ class Profile:
         _one_of("cohort", self.cohort, COHORTS)
         _one_of("split", self.split, (BY_IMAGE, BY_PATIENT))
         _one_of("initialisation", self.initialisation, INITIALISATIONS)
+        _one_of("cover", self.cover, images.COVERS)
         _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
         known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
         for arm in self.arms:
@@ -80,8 +85,17 @@ class Profile:
                 raise InputError(f"{field.name} is {value}: it must be a finite number")
             if field.type in (int, float) and value < 0:
                 raise InputError(f"{field.name} is {value}: it cannot be negative")
-        if self.seed >= 2**32:
-            raise InputError(f"seed is {self.seed}: below {2**32}")
+        for seed in (self.seed, *self.more_seeds):
+            if not 0 <= seed < 2**32:
+                raise InputError(f"seed is {seed}: it lies between 0 and {2**32 - 1}")
+        if len({self.seed, *self.more_seeds}) <= len(self.more_seeds):
+            raise InputError(f"more_seeds is {list(self.more_seeds)}: each seed once, `seed` too")
+        if self.folds == 1 or self.folds > 10:
+            raise InputError(f"folds is {self.folds}: 0 for one split, or 2 to 10")
+        if self.folds and self.split != BY_PATIENT:
+            raise InputError(f"folds is {self.folds}: folds are of patients; set split: by-patient")
+        if not 1 <= self.fold <= max(self.folds, 1):
+            raise InputError(f"fold is {self.fold}: 1 to {max(self.folds, 1)}")
         for name in ("mark_tie", "source_tie"):
             if getattr(self, name) > 1:
                 raise InputError(f"{name} is {getattr(self, name)}: it lies between 0 and 1")
@@ -92,14 +106,42 @@ class Profile:
         return {group: getattr(self, group) for group in ("normal", "virus", "bacteria", "covid")}
 
     @property
+    def trials(self):
+        """The profiles of all seeds and folds, this one's own among them, each to be run alone."""
+        return [
+            dataclasses.replace(self, seed=seed, more_seeds=(), fold=fold)
+            for seed in (self.seed, *self.more_seeds)
+            for fold in range(1, max(self.folds, 1) + 1)
+        ]
+
+    def trial(self, seed=None, fold=None):
+        """Gives the profile of one seed and fold, its own where None.
+
+        Raises:
+            InputError: The profile has no such seed or fold.
+        """
+        wanted = self.seed if seed is None else seed, self.fold if fold is None else fold
+        for trial in self.trials:
+            if (trial.seed, trial.fold) == wanted:
+                return trial
+        raise InputError(f"seed {wanted[0]}, fold {wanted[1]}: not among this profile's trials")
+
+    @property
+    def trial_name(self):
+        """Name of this seed and fold: seed-718, or seed-718-fold-2."""
+        return f"seed-{self.seed}" + (f"-fold-{self.fold}" if self.folds else "")
+
+    @property
     def folder_name(self):
         """Name of the study's folder: its name and a digest of all that its runs are made from.
 
         So a study with other epochs, say, never overwrites the runs of this one.
         """
         facts = dataclasses.asdict(self)
-        for name in ("name", "data", "arms", "threads"):  # they change no run
+        for name in ("name", "data", "arms", "threads", "more_seeds"):  # they change no run
             del facts[name]
+        if not self.folds:
+            del facts["folds"], facts["fold"]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
 
@@ -185,8 +227,9 @@ def _typed(field, value):
                 f" it must be {field.type.__name__}"
             )
         return value
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"{field.name} is {value!r}: it must be a list of names")
+    kind, what = (int, "whole numbers") if field.type == tuple[int, ...] else (str, "names")
+    if not isinstance(value, list | tuple) or not all(type(item) is kind for item in value):
+        raise InputError(f"{field.name} is {value!r}: it must be a list of {what}")
     return tuple(value)
 
 

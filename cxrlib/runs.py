@@ -6,6 +6,7 @@ predictions.csv   probabilities of the validation and test radiographs
 metrics.csv       the measures on the test radiographs
 external.csv      probabilities of radiographs from elsewhere, where the run was tested on some
 findings.csv      what became of each finding there
+attention.csv     how much of its heatmap lies in the lungs of each radiograph there
 model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
@@ -22,6 +23,7 @@ from cxrlib.files import read_json, replacing
 
 KEPT = (
     "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
+    "attention.csv",
 )  # fmt: skip
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 
@@ -92,6 +94,12 @@ class Run:
         return pd.read_csv(path) if path.exists() else None
 
     @property
+    def attention(self):
+        """DataFrame as `external.look` gives it; None if nobody looked."""
+        path = self.folder / "attention.csv"
+        return pd.read_csv(path) if path.exists() else None
+
+    @property
     def heatmaps(self):
         """uint8 memory map (n test radiographs, edge, edge), row by row `test_predictions`."""
         return np.load(self.folder / "heatmaps.npy", mmap_mode="r")
@@ -136,7 +144,8 @@ def keep(runs, folder):
     Args:
         runs: Finished or not-run runs.
         folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
-            metrics.csv go, and where there are some external.csv and findings.csv.
+            metrics.csv go, and where there are some external.csv, findings.csv and
+            attention.csv.
 
     Returns:
         Paths of the folders written.
@@ -167,6 +176,11 @@ def histories(runs):
     return _joined(runs, "history")
 
 
+def attention(runs):
+    """Joins what finished runs looked at in radiographs from elsewhere, as `metrics` does."""
+    return _joined(runs, "attention")
+
+
 def _joined(runs, what):
     keys = ("experiment", "arm", "architecture", "weights")
     parts = [
@@ -174,7 +188,16 @@ def _joined(runs, what):
         for run in runs
         if run.finished
     ]
+    joined = only_finished(parts)
+    return joined[[*keys, *joined.columns.drop(list(keys))]]
+
+
+def only_finished(parts):
+    """Joins the frames of finished runs.
+
+    Raises:
+        InputError: There is none.
+    """
     if not parts:
         raise InputError("none of these runs is finished")
-    joined = pd.concat(parts, ignore_index=True)
-    return joined[[*keys, *joined.columns.drop(list(keys))]]
+    return pd.concat(parts, ignore_index=True)

@@ -11,9 +11,10 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from cxrlib import augment, experiments, files, images, phantom, profiles, runs
+from cxrlib import attention, augment, experiments, files, images, phantom, profiles, runs, targets
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
 
@@ -41,23 +42,27 @@ def cohort(profile):
     Raises:
         InputError: The data are missing or not what the profile says.
     """
-    everything = _everything(profile)
-    if "split" in everything:
-        return everything
+    table = everything(profile)
+    if "split" in table and not profile.folds:
+        return table
     if profile.cohort != "phantom":
-        everything = cohorts.sample(everything, profile.counts)
+        table = cohorts.sample(table, profile.counts)
+    if profile.folds:
+        return cohorts.split_in_folds(table, profile.seed, profile.folds, profile.fold)
     if profile.split == profiles.BY_PATIENT:
-        return cohorts.split_by_patient(everything, profile.seed)
-    return cohorts.split_by_image(everything)
+        return cohorts.split_by_patient(table, profile.seed)
+    return cohorts.split_by_image(table)
 
 
 def split(profile):
-    """Says how a profile's cohort is split: "paper", "by-patient", or "given" with the data."""
-    return "given" if "split" in _everything(profile) else profile.split
+    """Says how a profile's cohort is split: "paper", "by-patient", "given", or "fold 2 of 5"."""
+    if profile.folds:
+        return f"fold {profile.fold} of {profile.folds}"
+    return "given" if "split" in everything(profile) else profile.split
 
 
 @functools.cache
-def _everything(profile):
+def everything(profile):
     """Gives all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":
         ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
@@ -77,15 +82,24 @@ def image(profile, row):
     """Renders one radiograph as the cohort has it, without treatment or augmentation.
 
     Args:
-        profile: The study's profile.
-        row: A row of the cohort.
+        profile: The study's profile; its `cover` is painted over.
+        row: A row of the cohort. On a real radiograph a `mark` is pasted, at a place drawn from its
+            file name.
 
     Returns:
         uint8 array (size, size, 3).
+
+    Raises:
+        InputError: As `images.load` and `images.cover`.
     """
-    if not row["path"]:
-        return _simulated(profile, row).image
-    return images.load(row["path"], profile.image_size)
+    if row["path"]:
+        loaded = images.load(row["path"], profile.image_size)
+        if row.get("mark", "none") != "none":
+            rng = experiments.copy_generator(row["file"], 0)
+            loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+        return images.cover(loaded, profile.cover)
+    known = _simulated(profile, row)
+    return images.cover(known.image, profile.cover, known.lungs)
 
 
 def truth(profile, row):
@@ -98,6 +112,32 @@ def truth(profile, row):
         return {}
     known = _simulated(profile, row)
     return {name: getattr(known, name) for name in ("lungs", "lesions", "marks", "devices")}
+
+
+def regions(profile, experiment, row):
+    """Gives what `truth` knows, where an experiment's augmentation and treatment have put it.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        row: A row of its `radiographs`.
+
+    Returns:
+        As `truth`.
+    """
+    known = truth(profile, row)
+    if row["copy"]:
+        moved = _transform(experiment, row)._replace(brightness=1.0)
+        for name, mask in known.items():
+            grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+            known[name] = augment.apply(grey, moved)[..., 0] > 127
+    return {name: images.place(mask, experiment.treatment) for name, mask in known.items()}
+
+
+def _transform(experiment, row):
+    """Gives the transform that made an augmented copy."""
+    ranges = experiment.copies.of(row["split"])[1]
+    return augment.draw(ranges, experiments.copy_generator(row["file"], row["copy"]))
 
 
 def _simulated(profile, row):
@@ -118,7 +158,7 @@ def pixels(profile, experiment, table=None):
     """
     table = radiographs(profile, experiment) if table is None else table
     facts = [
-        _fingerprint(table, experiment), profile.image_size, experiment.treatment,
+        _fingerprint(profile, table, experiment), profile.image_size, experiment.treatment,
         inspect.getsource(images), inspect.getsource(augment),
     ]  # fmt: skip
     name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
@@ -128,9 +168,7 @@ def pixels(profile, experiment, table=None):
         row = table.iloc[i]
         pixels_of_row = image(profile, row)
         if row["copy"]:
-            ranges = experiment.copies.of(row["split"])[1]
-            rng = experiments.copy_generator(row["file"], row["copy"])
-            pixels_of_row = augment.apply(pixels_of_row, augment.draw(ranges, rng))
+            pixels_of_row = augment.apply(pixels_of_row, _transform(experiment, row))
         return images.treat(pixels_of_row, experiment.treatment)
 
     # A bar only for a person who waits: none in a log, none for what takes a moment.
@@ -207,38 +245,47 @@ def ensure(profile, name):
     return [train(profile, experiment, arm) for arm in experiment.arms]
 
 
-def external(profile, experiment, arm, root):
-    """Tests a trained arm on Cohen et al.'s collection, none of whose patients it has seen.
-
-    Radiographs that share a publication with the cohort are left out, too. Writes external.csv
-    and findings.csv, what became of each finding, in the run folder.
+def every(profile, name):
+    """Gives the runs of an experiment for all seeds and folds, training those that are missing.
 
     Args:
         profile: The study's profile.
-        experiment: An `Experiment`.
-        arm: One of its arms; it is trained if it is not yet.
-        root: Folder of the collection, as `cohort.read_covid_chestxray` takes it.
+        name: A, B or C.
 
     Returns:
-        The predictions, as `training.predict` gives them.
-
-    Raises:
-        InputError: The collection cannot be read, or the arm could not be run.
+        List of runs: what `ensure` gives for each of `Profile.trials`.
     """
-    run = train(profile, experiment, arm)
-    if not run.finished:
-        raise InputError(f"{run.experiment} {run.arm} was not run: {run.info['reason']}")
-    from cxrlib import backend, training  # seconds: Keras comes with them
+    return [run for trial in profile.trials for run in ensure(trial, name)]
 
-    collection = cohorts.apart(cohorts.read_covid_chestxray(root), _everything(profile))
-    collection = collection.assign(split="test", copy=0)
-    model = backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
-    cache = pixels(profile, experiment, collection)
-    batch = profile.schedule(experiment, arm.architecture).batch_size
-    predictions = training.predict(model, cache, collection, ("test",), batch)
-    files.write_csv(predictions.drop(columns=["split", "copy"]), run.folder / "external.csv")
-    files.write_csv(cohorts.count_findings(root), run.folder / "findings.csv")
-    return predictions
+
+def lung_attention(profile, run):
+    """Measures the heatmaps of a finished run against what is known of its test radiographs.
+
+    Args:
+        profile: The study's profile.
+        run: One of its runs.
+
+    Returns:
+        DataFrame as `attention.measure` gives it, with experiment, arm, architecture, weights,
+        file, group, patient, copy and target: that of the radiograph's group, for which the heatmap
+        was made. Empty where nothing is known, as of real radiographs.
+    """
+    experiment = profile.experiment(run.experiment)
+    table = radiographs(profile, experiment)
+    test = table[table["split"] == "test"].reset_index(drop=True)
+    edge = run.heatmaps.shape[1]
+    known = [
+        {
+            name: images.shrink(mask, edge)
+            for name, mask in regions(profile, experiment, row).items()
+        }
+        for _, row in test.iterrows()
+    ]
+    measured = attention.measure(run.heatmaps, known)
+    facts = test.loc[measured["row"], ["file", "group", "patient", "copy"]].reset_index(drop=True)
+    for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
+        facts.insert(place, name, run.info[name])
+    return facts.assign(target=facts["group"].map(targets.GROUP_TARGET)).join(measured)
 
 
 def fingerprint(profile, experiment):
@@ -246,16 +293,17 @@ def fingerprint(profile, experiment):
 
     For phantoms the simulator's own source counts as data; for files their names and sizes do.
     """
-    return _fingerprint(radiographs(profile, experiment), experiment)
+    return _fingerprint(profile, radiographs(profile, experiment), experiment)
 
 
-def _fingerprint(table, experiment):
+def _fingerprint(profile, table, experiment):
     if (table["path"] == "").all():
         content = phantom.digest()
     else:
         content = [Path(path).stat().st_size for path in table["path"]]
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
-    return _digest([table.drop(columns="path").to_csv(index=False), content, copies])
+    facts = [table.drop(columns="path").to_csv(index=False), content, copies]
+    return _digest(facts if profile.cover == "none" else [*facts, profile.cover])
 
 
 def _initial_weights(profile, experiment, arm):
@@ -274,6 +322,8 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
 
     info = {
         **facts,
+        "treatment": experiment.treatment,
+        "cover": profile.cover,
         "state": runs.RUNNING,
         "precision": backend.choose_precision(profile.precision),
     }

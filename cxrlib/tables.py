@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pandas as pd
 
-from cxrlib import calibration, comparison, experiments, metrics, paper, runs
-from cxrlib.targets import TARGETS
+from cxrlib import calibration, comparison, experiments, metrics, paper, runs, trials
+from cxrlib.targets import GROUP_TARGET, TARGETS
 
 LABELS = {
     "densenet121": "DenseNet-121",
@@ -100,6 +100,15 @@ def interval(value, low, high, metric="accuracy"):
     return f"{scale * value:.{digits}f}\u00a0({low}\u2060–\u2060{high})"  # never broken over lines
 
 
+def signed(value, low, high, metric="accuracy"):
+    """Writes a difference with its interval, in points, as `interval` writes a measure."""
+    if np.isnan(value):
+        return "undefined"
+    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
+    value, low, high = (f"{scale * v:+.{digits}f}".replace("-", "−") for v in (value, low, high))
+    return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
+
+
 def overall(these, name):
     """Tabulates the measures of the whole answer, each arm beside the paper's printed values.
 
@@ -155,7 +164,8 @@ def per_target(these, name):
             ours = _cells(measured, target, metrics.PER_TARGET)
             theirs = _cells(printed, target, metrics.PER_TARGET, bounds=False)
             less = _less(measured, printed, target, metrics.PER_TARGET, bounds=False)
-            beside = [f"{a}\u00a0[{b}]" if b != "–" else a for a, b in zip(theirs, less)]
+            known = [b not in ("–", "undefined") for b in less]
+            beside = [f"{a} [{b}]" if k else a for a, b, k in zip(theirs, less, known)]
             pairs = [cell for pair in zip(ours, beside) for cell in pair]
             rows.append([f"–\u00a0{target}\u00a0({int(recall['n'].iloc[0])})", *pairs])
     columns = ["Arm, target (patients)"]
@@ -166,6 +176,54 @@ def per_target(these, name):
         " interval), each beside the value that the paper printed and, in brackets, this study"
         " less the paper."
     )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def seeds(these, name):
+    """Tabulates how far the main measures differ between seeds, beside the paper's values.
+
+    Args:
+        these: Runs of one experiment, of all seeds and folds, as `study.every` gives them.
+        name: The table's label.
+
+    Returns:
+        A `Table` with a row an arm and measure.
+    """
+    measured, published = trials.measured(these), paper.published()
+    spread = trials.spread(measured)
+    rows = []
+    for key, part in measured.groupby(trials.ARM, sort=False):
+        printed, whose = _of_paper(published, *key)
+        for target, metric in (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "recall")):
+            own = part[(part["target"] == target) & (part["metric"] == metric)]
+            facts = dict(zip([*trials.ARM, "target", "metric"], (*key, target, metric)))
+            over = spread.loc[(spread[list(facts)] == pd.Series(facts)).all(axis=1)].iloc[0]
+            there = printed[(printed["target"] == target) & (printed["metric"] == metric)]["value"]
+            theirs = there.iloc[0] if len(there) else np.nan
+            rows.append([
+                arm_label(*key[1:]), LABELS[metric] + ("" if target == "all" else f" for {target}"),
+                interval(*own.iloc[0][_ENDS]), over["seeds"],
+                "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
+                "–" if over["seeds"] < 2
+                else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
+                interval(theirs, np.nan, np.nan) + whose, trials.verdict(own["value"], theirs),
+            ])  # fmt: skip
+    splits = dict.fromkeys(run.info["split"] for run in these)
+    what = f"{len(splits)} folds of patients, pooled" if len(splits) > 1 else _split(these)
+    caption = (
+        f"Experiment {these[0].experiment}, {what}: the first seed with its 95 % interval (other"
+        " patients), and the mean ± standard deviation over seeds (other trainings), per cent."
+    )
+    columns = [
+        "Arm",
+        "Measure",
+        "First seed",
+        "Seeds",
+        "Over seeds",
+        "Range",
+        "Paper",
+        "Paper's is",
+    ]
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
@@ -196,7 +254,7 @@ def differences(these, name):
             else f"{row.p_holm:.3f}"
         )
         rows.append(
-            [row.a, row.b, measure, interval(row.difference, row.low, row.high), p, row.verdict]
+            [row.a, row.b, measure, signed(row.difference, row.low, row.high), p, row.verdict]
         )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
@@ -292,6 +350,71 @@ def thresholds(these, name, target="COVID"):
     )
     columns = ["Arm", "Threshold", *(LABELS[measure] for measure in measures)]
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def attention(summary, name):
+    """Tabulates heatmap energy beside what chance gives.
+
+    Args:
+        summary: As `attention.summary` gives it, by experiment, architecture, weights and region.
+        name: The table's label.
+    """
+    rows = []
+    keys = ["experiment", "architecture", "weights", "region"]
+    for (experiment, *arm, region), part in summary.groupby(keys, sort=False):
+        found = part.set_index("measure")
+        cells = [interval(*found.loc[measure, _ENDS]) for measure in ("energy", "pointing")]
+        chance = [f"{100 * found.loc[measure, 'value']:.1f}" for measure in ("area", "gaussian")]
+        lift = signed(*found.loc["lift", _ENDS])
+        label = f"{experiment}\u2002{arm_label(*arm)}"
+        rows.append([label, region, found["n"].iloc[0], *cells, *chance, lift])
+    chance = ["Its share", "Gaussian"]
+    columns = ["Arm", "Region", "n", "Energy", "Highest point", *chance, "Above share"]
+    caption = (
+        "Heatmaps against what is known of the test radiographs: per cent (95 % interval, counting"
+        " patients); above share in points."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def pasted(measured, name):
+    """Tabulates what a pasted mark does to the probability of each group's own target.
+
+    Args:
+        measured: As `shortcuts.pasted` gives it, of one or several experiments.
+        name: The table's label.
+    """
+    own = measured[measured["target"] == measured["group"].map(GROUP_TARGET)]
+    rows = []
+    for (mark, group), part in own.groupby(["mark", "group"], sort=False):
+        found = part.set_index("experiment")
+        cells = [f"{group} ({part['patients'].iloc[0]})", mark]
+        for experiment in found.index:
+            ends = found.loc[experiment, ["mean", "low", "high"]]
+            cells += [signed(*ends), f"{100 * found.loc[experiment, 'flipped']:.1f}"]
+        rows.append(cells)
+    columns = ["Group (patients)", "Mark"]
+    for experiment in own["experiment"].unique():
+        columns += [f"{experiment}: change", "turned"]
+    caption = (
+        "A mark pasted on each test radiograph: change of the probability of the group's own target"
+        " in points (95 % interval, counting patients), and per cent of its answers turned."
+    )
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def over_seeds(measured, name, caption, columns):
+    """Tabulates measures that were averaged over seeds.
+
+    Args:
+        measured: As `shortcuts.over_seeds` gives it.
+        name: The table's label.
+        caption: One line.
+        columns: Column of `measured` -> its heading; the mean with its interval comes last.
+    """
+    rows = measured[list(columns)].astype(str).rename(columns=columns)
+    points = [signed(*ends) for ends in measured[["mean", "low", "high"]].itertuples(index=False)]
+    return Table(rows.assign(**{"Mean (95 % interval)": points}), caption, name)
 
 
 def impossible(these, name):
@@ -435,7 +558,8 @@ def external(these, name):
 
 
 def _split(these):
-    return " and ".join(dict.fromkeys(SPLITS[run.info["split"]] for run in these))
+    names = dict.fromkeys(run.info["split"] for run in these)
+    return " and ".join(SPLITS.get(name, f"split by patient, {name}") for name in names)
 
 
 def _overall_cells(run):
@@ -459,8 +583,7 @@ def _less(measured, printed, target, names, bounds=True):
     for name, one, other in zip(names, ours, theirs):
         less, low, high = comparison.difference(one, other)
         ends = (low, high) if bounds else (np.nan, np.nan)
-        cell = interval(less, *ends, metric=name).replace("-", "−")
-        cells.append(f"+{cell}" if less > 0 else cell)
+        cells.append(signed(less, *ends, metric=name))
     return cells or ["–"] * len(names)
 
 
@@ -472,10 +595,12 @@ def _triples(measured, target, names):
 
 def _printed(published, run):
     """Finds the paper's values for a run, and says so where its initialisation was another."""
-    same = (published["experiment"] == run.experiment) & (
-        published["architecture"] == run.architecture
-    )
-    exact = published[same & (published["weights"] == run.info["weights"])]
+    return _of_paper(published, run.experiment, run.architecture, run.info["weights"])
+
+
+def _of_paper(published, experiment, architecture, weights):
+    same = (published["experiment"] == experiment) & (published["architecture"] == architecture)
+    exact = published[same & (published["weights"] == weights)]
     if len(exact):
         return exact, ""
     return published[same], " (ImageNet)"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import phantom, study, tables
+from cxrlib import external, phantom, study, tables
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
@@ -31,13 +31,35 @@ def collection(tmp_path):
 def test_every_radiograph_from_elsewhere_gets_five_probabilities(tiny, project, collection):
     once = dataclasses.replace(tiny, epochs=1)
     experiment = once.experiment("C")
-    predictions = study.external(once, experiment, experiment.arms[-1], collection)
+    predictions = external.test(once, experiment, experiment.arms[-1], collection)
     assert list(predictions["group"]) == ["covid", "covid", "normal", "bacteria", "other"]
     assert predictions[[f"p_{target}" for target in TARGETS]].to_numpy().min() >= 0
     run = study.train(once, experiment, experiment.arms[-1])
     kept = run.external
     assert list(kept["patient"]) == ["cohen-1", "cohen-1", "cohen-2", "cohen-3", "cohen-4"]
     assert np.allclose(kept["p_COVID"], predictions["p_COVID"])
+
+
+def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(
+    tiny, project, collection, tmp_path
+):
+    outlines = tmp_path / "outlines"
+    (outlines / "lung_masks").mkdir(parents=True)
+    lungs = phantom.simulate(900, 130).lungs
+    cv2.imwrite(str(outlines / "lung_masks" / "0.png"), lungs.astype(np.uint8) * 255)
+    box = {"filename": "2.png", "lung": "Left Lung", "x0": 0.0, "y0": 0.0, "x1": 1.0, "y1": 0.5}
+    pd.DataFrame([box]).to_csv(outlines / "lung_boxes.csv", index=False)
+    once = dataclasses.replace(tiny, epochs=1)
+    experiment = once.experiment("A")
+    measured = external.look(once, experiment, experiment.arms[-1], collection, outlines)
+    found = measured.set_index("file")
+    assert set(found.index) == {"0.png", "2.png"}
+    assert found["target"].to_dict() == {"0.png": "COVID", "2.png": "Normal"}
+    assert found.loc["0.png", "area"] == pytest.approx(lungs.mean(), abs=0.02)
+    assert found.loc["2.png", "area"] == pytest.approx(0.5, abs=0.01)
+    assert found["energy"].between(0, 1).all()
+    kept = study.train(once, experiment, experiment.arms[-1]).attention
+    assert kept["energy"].tolist() == pytest.approx(measured["energy"].tolist())
 
 
 def test_an_arm_that_was_not_run_cannot_be_tested_elsewhere(tiny, project, collection, monkeypatch):
@@ -47,7 +69,7 @@ def test_an_arm_that_was_not_run_cannot_be_tested_elsewhere(tiny, project, colle
 
     monkeypatch.setattr(study, "train", lambda *_: NotRun)
     with pytest.raises(InputError, match="A resnet50-imagenet was not run: weights unavailable"):
-        study.external(tiny, tiny.experiment("A"), None, collection)
+        external.test(tiny, tiny.experiment("A"), None, collection)
 
 
 def test_the_table_counts_patients_from_elsewhere_by_group(tmp_path):

@@ -203,3 +203,31 @@ def test_an_image_that_claims_a_huge_size_is_refused_by_name(tmp_path):
     (tmp_path / "huge.png").write_bytes(png_that_claims(100_000, 100_000))
     with pytest.raises(InputError, match="huge.png is not an image"):
         images.load(tmp_path / "huge.png", 32)
+
+
+def test_covers_leave_the_lungs_or_the_rest_or_a_frame():
+    known = phantom.simulate(3, 128, source="digital")
+    lungs = images.cover(known.image, "lungs", known.lungs)
+    rest = images.cover(known.image, "not-lungs", known.lungs)
+    assert not lungs[known.lungs].any()
+    assert not rest[~known.lungs].any()
+    assert (lungs + rest == known.image).all()
+    assert images.cover(known.image, "none") is known.image
+    for what, width in (("centre", 16), ("not-border", 8)):
+        framed = images.cover(known.image, what)
+        assert not framed[width:-width, width:-width].any()
+        assert (framed[:width] == known.image[:width]).all()
+        assert (framed[:, -width:] == known.image[:, -width:]).all()
+
+
+def test_lungs_that_nobody_knows_cannot_be_covered():
+    with pytest.raises(InputError, match="cover lungs: .*use centre"):
+        images.cover(RADIOGRAPH, "lungs")
+
+
+def test_a_mask_is_cropped_as_its_image():
+    known = phantom.simulate(3, 128, source="digital")
+    painted = np.repeat(known.lungs[..., None].astype(np.uint8) * 255, 3, axis=2)
+    expected = images.crop_borders(painted)[..., 0] > 127
+    assert (images.place(known.lungs, "cropped+clahe") == expected).all()
+    assert (images.place(known.lungs, "raw") == known.lungs).all()

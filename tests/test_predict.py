@@ -55,6 +55,15 @@ def test_a_radiograph_is_treated_as_the_runs_experiment_treats_its_own(run, file
     assert (predict.read(raw, files[0]) != predict.read(run, files[0])).any()
 
 
+def test_a_run_that_was_cropped_or_covered_sees_every_radiograph_so(run, files):
+    facts = {**run.info, "experiment": "A-cropped", "treatment": "cropped", "cover": "centre"}
+    seen = predict.read(runs.Run(run.folder, facts), files[0])
+    covered = images.cover(images.load(files[0], SIZE), "centre")
+    assert (seen == images.crop_borders(covered)).all()
+    blind = runs.Run(run.folder, {**facts, "cover": "lungs"})
+    assert "0.png: cover lungs" in predict.predict(blind, files[:1])["error"][0]
+
+
 def test_a_file_that_cannot_be_read_leaves_the_others_as_they_are(run, files, tmp_path):
     table = predict.predict(run, [*files, tmp_path / "missing.png", tmp_path])
     assert list(table["error"] == "") == [True, False, True, False, False]

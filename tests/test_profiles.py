@@ -44,6 +44,11 @@ def test_the_paper_profile_is_the_papers_schedule_to_the_number():
         ({"epochs": -1}, "epochs is -1: it cannot be negative"),
         ({"image_size": 64}, "image_size is 64: at least 121"),
         ({"mark_tie": 1.5}, "mark_tie is 1.5: it lies between 0 and 1"),
+        ({"more_seeds": [718]}, "more_seeds is .718.: each seed once"),
+        ({"more_seeds": [-1]}, "seed is -1: it lies between"),
+        ({"folds": 3}, "folds are of patients; set split: by-patient"),
+        ({"folds": 1, "split": "by-patient"}, "folds is 1: 0 for one split, or 2 to 10"),
+        ({"fold": 2}, "fold is 2: 1 to 1"),
         ({"source_tie": 2.0}, "source_tie is 2.0: it lies between 0 and 1"),
         ({"cohort": "phantoms"}, "cohort: unknown 'phantoms' .did you mean 'phantom'?"),
         ({"arms": "efficient"}, "arms is 'efficient': it must be a list"),
@@ -97,6 +102,9 @@ WRONG = {
     float: st.one_of(st.booleans(), st.none(), st.text(), st.lists(st.floats())),
     str: st.one_of(st.booleans(), st.none(), st.integers(), st.floats(), st.lists(st.text())),
     tuple: st.one_of(st.booleans(), st.none(), st.integers(), st.text(), st.just([1])),
+    tuple[int, ...]: st.one_of(
+        st.booleans(), st.none(), st.integers(), st.just(["a"]), st.just([True])
+    ),
 }
 
 
@@ -117,17 +125,38 @@ def test_any_unknown_parameter_is_refused_with_a_hint(name):
 OTHER = {
     "name": "other", "cohort": "coronahack", "data": "elsewhere", "split": "by-patient",
     "arms": ("efficient",), "initialisation": "none", "precision": "float32", "mark_tie": 0.5,
-    "learning_rate": 0.5,
+    "cover": "lungs", "learning_rate": 0.5, "more_seeds": (3,), "folds": 4,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_what_changes_a_run_changes_the_folder_and_nothing_else_does(name):
-    quick = profiles.Profile()
+    folded = {"split": "by-patient", "folds": 5} if name in ("folds", "fold") else {}
+    quick = profiles.Profile(**folded)
     value = OTHER[name] if name in OTHER else getattr(quick, name) + 1
     changed = dataclasses.replace(quick, **{name: value})
     same = changed.folder_name == quick.folder_name
-    assert same == (name in ("data", "arms", "threads"))
+    assert same == (name in ("data", "arms", "threads", "more_seeds"))
+
+
+def test_every_seed_and_fold_is_a_trial_with_a_folder_of_its_own():
+    several = profiles.Profile(seed=1, more_seeds=[5, 9], split="by-patient", folds=3)
+    trials = several.trials
+    assert [(t.seed, t.fold) for t in trials] == [(s, f) for s in (1, 5, 9) for f in (1, 2, 3)]
+    assert len({trial.folder_name for trial in trials}) == 9
+    assert trials[0].folder_name == several.folder_name
+    assert [trial.trial_name for trial in trials[:2]] == ["seed-1-fold-1", "seed-1-fold-2"]
+    assert several.trial(5, 2) in trials
+    assert several.trial() == trials[0]
+    for seed, fold in ((2, 1), (1, 4)):
+        with pytest.raises(InputError, match=f"seed {seed}, fold {fold}: not among"):
+            several.trial(seed, fold)
+
+
+def test_another_seed_leaves_the_runs_of_the_first_where_they_are():
+    one = profiles.Profile(seed=3)
+    assert profiles.Profile(seed=3, more_seeds=[4]).trials[0].folder_name == one.folder_name
+    assert profiles.Profile(seed=3, more_seeds=[4]).trials[1] == profiles.Profile(seed=4)
 
 
 def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):

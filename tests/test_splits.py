@@ -112,3 +112,48 @@ def test_two_patients_are_too_few_for_three_splits():
 def test_other_fractions_can_be_asked_for():
     halves = cohort.split_by_patient(table([("normal", 1)] * 40), 0, fractions=(0.5, 0.25, 0.25))
     assert halves["split"].value_counts()["train"] == 20
+
+
+plenty = st.lists(
+    st.tuples(st.sampled_from(["normal", "covid"]), st.integers(1, 4)), min_size=24, max_size=60
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(families=plenty, seed=st.integers(0, 5), folds=st.integers(2, 5), order=st.randoms())
+def test_each_radiograph_is_tested_in_one_fold_and_its_patient_in_no_other_split(
+    families, seed, folds, order
+):
+    counts = pd.Series([group for group, _ in families]).value_counts()
+    if len(counts) < 2 or counts.min() < 2 * folds:
+        return
+    whole = table(families)
+    shuffled = list(whole.index)
+    order.shuffle(shuffled)
+    tested = np.zeros(len(whole), int)
+    for fold in range(1, folds + 1):
+        split = cohort.split_in_folds(whole, seed, folds, fold)
+        assert list(split["file"]) == list(whole["file"])
+        assert (split.groupby("patient")["split"].nunique() == 1).all()
+        assert set(split["split"]) == set(cohort.SPLITS)
+        tested += (split["split"] == "test").to_numpy()
+        again = cohort.split_in_folds(whole.loc[shuffled], seed, folds, fold)
+        assert again.sort_index()["split"].tolist() == split["split"].tolist()
+    assert (tested == 1).all()
+
+
+def test_folds_hold_their_share_of_each_group():
+    whole = table([(group, 1) for group in ("normal", "covid") for _ in range(50)])
+    for fold in (1, 3):
+        split = cohort.split_in_folds(whole, 0, 5, fold)
+        tested = split[split["split"] == "test"]["group"].value_counts()
+        assert tested.to_dict() == {"normal": 10, "covid": 10}
+        assert (split["split"] == "validation").sum() == 16
+        assert (split["split"] == "train").sum() == 64
+    first, other = (cohort.split_in_folds(whole, seed, 5, 1)["split"] for seed in (0, 1))
+    assert (first != other).any()
+
+
+def test_more_folds_than_patients_are_refused():
+    with pytest.raises(InputError, match="4 independent covid patients for 5 folds: lower `folds`"):
+        cohort.split_in_folds(table([("covid", 2)] * 4 + [("normal", 1)] * 9), 0, 5, 1)

@@ -220,3 +220,45 @@ def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project)
 def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
     with pytest.raises(InputError, match="efficient starts from random weights"):
         train_efficient(tiny, weights=tmp_path / "some.weights.h5")
+
+
+def test_regions_follow_the_copy_and_the_crop(tiny, project):
+    """Where marks were, the network's image is bright; where lungs were painted, it is black."""
+    covered = dataclasses.replace(tiny, cover="lungs")
+    experiment = covered.experiment("C")
+    table = study.radiographs(covered, experiment)
+    pixels = study.pixels(covered, experiment)
+    for place in [table.index[table["copy"] > 0][0], table.index[table["copy"] == 0][0]]:
+        regions = study.regions(tiny, experiment, table.loc[place])
+        inner = cv2.erode(regions["lungs"].astype(np.uint8), np.ones((5, 5))) > 0
+        assert pixels[place][inner].mean() < 30
+        assert pixels[place][~regions["lungs"]].mean() > 60
+
+
+def test_a_covered_study_is_another_study(tiny):
+    covered = dataclasses.replace(tiny, cover="centre")
+    experiment = tiny.experiment("A")
+    assert study.fingerprint(tiny, experiment) != study.fingerprint(covered, experiment)
+    assert covered.folder_name != tiny.folder_name
+
+
+def test_every_seed_and_fold_of_a_study_is_trained_and_found_again(tiny, project):
+    folded = dataclasses.replace(
+        tiny,
+        epochs=1,
+        split="by-patient",
+        folds=2,
+        more_seeds=(719,),
+        virus=12,
+        bacteria=12,
+        covid=12,
+    )
+    these = study.every(folded, "A")
+    assert [(run.info["seed"], run.info["split"]) for run in these] == [
+        (718, "fold 1 of 2"), (718, "fold 2 of 2"), (719, "fold 1 of 2"), (719, "fold 2 of 2"),
+    ]  # fmt: skip
+    tested = [file for run in these[:2] for file in run.test_predictions["file"]]
+    assert sorted(tested) == sorted(study.cohort(folded)["file"])
+    written = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in these]
+    again = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in study.every(folded, "A")]
+    assert written == again

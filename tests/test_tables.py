@@ -24,7 +24,10 @@ def test_the_overall_table_has_each_arm_over_the_papers_values(these):
     ran = ["Efficient", "– paper", "– difference"]
     assert frame["Arm"].tolist() == [*ran, "ResNet-50 (ImageNet)", "– paper"]
     assert frame["Harsh accuracy"][1].startswith("80.1")
-    ours, _, less = (float(cell.split("\u00a0")[0].replace("−", "-")) for cell in frame.iloc[:3, 1])
+    ours, _, less = (
+        float(cell.replace("\u00a0", " ").split(" ")[0].replace("−", "-"))
+        for cell in frame.iloc[:3, 1]
+    )
     assert less == pytest.approx(ours - 80.1, abs=0.11)
     assert frame["Harsh accuracy"][2][0] == ("+" if less > 0 else "−")
     assert frame["Harsh accuracy"][3] == "not run"
@@ -36,7 +39,7 @@ def test_the_table_by_target_has_the_papers_value_beside_each(these):
     covid = frame.iloc[5].tolist()
     assert covid[0] == "–\u00a0COVID\u00a0(5)"
     for ours, beside in zip(covid[1::2], covid[2::2]):
-        printed, less = beside.strip("]").split("\u00a0[")
+        printed, less = beside.strip("]").split(" [")
         assert printed == "0.0"
         assert less.lstrip("+") == ours.split("\u00a0")[0]
     assert len(frame) == 6
@@ -57,6 +60,12 @@ def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(these):
     assert frame["Threshold"][0] == "0.50"
     assert 0 <= float(frame["Threshold"][1]) <= 1
     assert list(frame)[2:] == ["Recall", "Specificity", "Precision", "F1"]
+
+
+def test_differences_are_signed_and_their_ends_are_told_apart():
+    assert tables.signed(-0.5, -0.75, 0.25) == "−50.0 (−75.0\u00a0to\u00a0+25.0)"
+    assert tables.signed(0.01, np.nan, np.nan, metric="hamming_loss") == "+0.010"
+    assert tables.signed(np.nan, 0, 1) == "undefined"
 
 
 def test_values_without_a_denominator_read_undefined():

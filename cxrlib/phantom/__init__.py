@@ -14,6 +14,7 @@ The parts, in the order a phantom is made: `chance`, `outlines`, `anatomy`, `sig
 `exposure`, `marks`.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from cxrlib.phantom import marks as lead
 from cxrlib.phantom.chance import choose, patient, stream
 from cxrlib.phantom.exposure import LAYERS as LAYERS
 from cxrlib.phantom.marks import MARKS, Mark
+from cxrlib.phantom.marks import paste as paste
 from cxrlib.targets import GROUPS, TARGETS
 
 AGE_GROUPS = {"adult": 0.7, "child": 0.3}
@@ -236,6 +238,7 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
     return pd.DataFrame(rows, columns=[*columns, *TARGETS])
 
 
+@functools.cache
 def digest():
     """Digests the simulator's source: phantoms made by another one are other phantoms."""
     sources = sorted(Path(__file__).parent.glob("*.py"))

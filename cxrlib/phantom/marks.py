@@ -94,6 +94,22 @@ def draw(mark, size, rng):
     return lead, replace(mark, x=x, y=y)
 
 
+def paste(image, mark, rng):
+    """Pastes a mark on any image.
+
+    Args:
+        image: uint8 array (size, size, 3).
+        mark: A `Mark`.
+        rng: A generator.
+
+    Returns:
+        uint8 array of the same shape; no other pixel changes.
+    """
+    cover, placed = draw(mark, len(image), rng)
+    pasted = image + (placed.brightness - image.astype(np.float32)) * cover[..., None]
+    return np.rint(pasted).astype(np.uint8)
+
+
 def _ticks(side, spacing, begin, number, right):
     """Draws a ruler along an edge, every fifth tick longer."""
     canvas, unit = np.zeros((side, side), np.uint8), spacing / _SPACING

@@ -1,0 +1,124 @@
+"""Shortcuts are measured on pairs that differ by one thing, and found where they were planted."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import phantom, shortcuts, study
+from cxrlib.targets import GROUP_TARGET, TARGETS
+
+
+@pytest.fixture
+def tied(tiny):
+    return dataclasses.replace(tiny, mark_tie=1.0)
+
+
+def test_tests_show_the_same_fresh_patients_with_other_marks(tied):
+    trained = study.cohort(tied)
+    versions = shortcuts.tests(tied, 5)
+    first = versions["tied"]
+    assert first["group"].value_counts().to_dict() == dict.fromkeys(GROUP_TARGET, 5)
+    assert not set(first["patient"]) & set(trained["patient"])
+    for table in versions.values():
+        assert list(table["index"]) == list(first["index"])
+    assert (first["mark"] == first["group"].map(phantom.TIED_MARK)).all()
+    assert (versions["removed"]["mark"] == "none").all()
+    exchanged = first["group"].map(shortcuts.EXCHANGED).map(phantom.TIED_MARK)
+    assert (versions["reversed"]["mark"] == exchanged).all()
+    assert versions["random"]["mark"].nunique() > 2
+
+
+def test_without_the_lesion_everyone_is_normal_and_keeps_the_mark(tied):
+    versions = shortcuts.tests(tied, 4)
+    healthy = versions["no lesion"]
+    assert (healthy["Normal"] == 1).all()
+    assert (healthy[["Pneumonia", "Virus", "Bacteria", "COVID"]] == 0).all(axis=None)
+    assert (healthy["mark"] == versions["tied"]["mark"]).all()
+    for _, row in healthy.iterrows():
+        assert not study.truth(tied, row)["lesions"].any()
+
+
+def answered(by_mark, by_lesion):
+    """Answers of a network that goes by the tied mark, by the lesion, or by both."""
+    profile_tests = {}
+    n = 12
+    groups = np.repeat(list(GROUP_TARGET), n)
+    rng = np.random.default_rng(0)
+    for version in ("tied", "random", "reversed", "removed", "no lesion"):
+        marks = {
+            "random": rng.choice(phantom.MARKS, len(groups)),
+            "reversed": [phantom.TIED_MARK[shortcuts.EXCHANGED[g]] for g in groups],
+            "removed": ["none"] * len(groups),
+        }.get(version, [phantom.TIED_MARK[g] for g in groups])
+        ill = groups if version != "no lesion" else np.full(len(groups), "normal")
+        frame = pd.DataFrame({"group": ill, "mark": marks})
+        for target in TARGETS:
+            of = [g for g in GROUP_TARGET if phantom.GROUPS[g][TARGETS.index(target)]]
+            told = frame["mark"].isin([phantom.TIED_MARK[g] for g in of])
+            noise = 0.01 * rng.random(len(groups))
+            frame[f"p_{target}"] = by_mark * told + by_lesion * frame["group"].isin(of) + noise
+            frame[f"y_{target}"] = frame["group"].isin(of).astype(int)
+        profile_tests[version] = frame
+    return profile_tests
+
+
+def test_a_network_that_goes_by_marks_has_a_gap_and_one_that_goes_by_lesions_has_none():
+    facts = {"experiment": "A", "tie": 1.0, "seed": 1}
+    for weights, expected in (((0.9, 0.0), 0.4), ((0.0, 0.9), 0.0)):
+        auc = shortcuts.aucs(answered(*weights)).assign(**facts)
+        gap = shortcuts.gaps(auc).query("target == 'all'").set_index("version")["gap"]
+        assert gap["removed"] == pytest.approx(expected, abs=0.12)
+        assert gap["reversed"] >= gap["removed"] - 0.02
+
+
+def test_changes_tell_what_the_answer_hangs_on():
+    by_mark = shortcuts.changes(answered(0.9, 0.0)).set_index(["change", "group"])
+    by_lesion = shortcuts.changes(answered(0.0, 0.9)).set_index(["change", "group"])
+    assert by_mark.loc[("mark removed", "covid"), "mean"] == pytest.approx(-0.9, abs=0.02)
+    assert by_mark.loc[("lesion removed", "covid"), "size"] < 0.02
+    assert by_lesion.loc[("mark removed", "covid"), "size"] < 0.02
+    assert by_lesion.loc[("lesion removed", "covid"), "mean"] == pytest.approx(-0.9, abs=0.02)
+    assert ("lesion removed", "normal") not in by_lesion.index
+
+
+def test_seeds_are_what_an_interval_over_seeds_counts():
+    table = pd.DataFrame({"tie": [0, 0, 0, 1], "seed": [1, 2, 3, 1], "gap": [0.1, 0.2, 0.3, 0.5]})
+    found = shortcuts.over_seeds(table, "gap", ["tie"]).set_index("tie")
+    assert found.loc[0, "mean"] == pytest.approx(0.2)
+    assert found.loc[0, "high"] - 0.2 == pytest.approx(4.303 * 0.1 / np.sqrt(3), abs=1e-3)
+    assert np.isnan(found.loc[1, "low"])
+    assert list(found["seeds"]) == [3, 1]
+
+
+def test_honesty_correlates_lung_attention_with_the_gap_over_runs():
+    rng = np.random.default_rng(3)
+    runs = [{"experiment": e, "tie": t, "seed": s} for e in "AC" for t in (0, 1) for s in range(5)]
+    auc, looked = [], []
+    for run in runs:
+        gap = rng.random()
+        versions = {"tied": 0.9, "random": 0.9 - gap, "reversed": 0.5, "removed": 0.6}
+        auc += [{**run, "target": "all", "version": v, "auc": a} for v, a in versions.items()]
+        lifts = {"lungs": -gap, "marks": rng.random()}
+        looked += [{**run, "region": r, "measure": "lift", "value": v} for r, v in lifts.items()]
+    table, told = shortcuts.honesty(pd.DataFrame(auc), pd.DataFrame(looked))
+    assert len(table) == told["runs"] == 20
+    assert told["lungs"][0] == pytest.approx(-1)
+    assert told["marks"][1] < 0 < told["marks"][2]
+
+
+@pytest.mark.slow
+def test_a_sweep_and_a_blackout_measure_every_run_and_find_them_again(tiny, project):
+    first = list(shortcuts.sweep(tiny, ("A",), (1.0,), n=6))
+    assert [what for what, _ in first] == ["auc", "change", "attention"]
+    auc, change, seen = (frame for _, frame in first)
+    assert set(auc["version"]) == {"tied", "random", "reversed", "removed"}
+    assert auc["auc"].between(0, 1).all()
+    assert (change["n"] == 6).all()
+    assert {"lungs", "marks"} <= set(seen["region"])
+    covered = pd.concat(shortcuts.blackout(tiny, ("lungs", "not-border")))
+    assert set(covered["cover"]) == {"lungs", "not-border"}
+    assert set(covered["target"]) == set(TARGETS)
+    for (_, one), (_, again) in zip(first, shortcuts.sweep(tiny, ("A",), (1.0,), n=6)):
+        pd.testing.assert_frame_equal(one, again)

@@ -1,0 +1,97 @@
+"""What several seeds and folds say: the spread of trainings, apart from that of patients."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import metrics, runs, tables, trials
+from cxrlib.errors import InputError
+from tests.conftest import make_run
+
+
+def harsh(table):
+    return table[(table["target"] == "all") & (table["metric"] == "accuracy")]
+
+
+def test_each_seed_is_measured_as_its_run_was(tmp_path):
+    these = [make_run(tmp_path / str(seed), seed=seed) for seed in (1, 2, 3)]
+    found = trials.measured(these)
+    assert found["seed"].unique().tolist() == [1, 2, 3]
+    for run in these:
+        own = found[found["seed"] == run.info["seed"]]
+        assert harsh(own)["value"].tolist() == harsh(run.metrics)["value"].tolist()
+
+
+def test_folds_are_pooled_so_that_each_radiograph_counts_once(tmp_path):
+    these = [make_run(tmp_path / str(k), seed=1, split=f"fold {k} of 2") for k in (1, 2)]
+    second = these[1].predictions
+    second["patient"] = second["patient"].astype(str) + " of the other fold"
+    second.to_csv(these[1].folder / "predictions.csv", index=False)
+    found = trials.measured(these)
+    pooled = pd.concat([run.test_predictions for run in these], ignore_index=True)
+    assert harsh(found)["value"].tolist() == harsh(metrics.of_predictions(pooled))["value"].tolist()
+    assert harsh(found)["n"].iloc[0] == 2 * harsh(these[0].metrics)["n"].iloc[0]
+
+
+def test_arms_that_took_other_initialisations_in_other_seeds_are_called_best(tmp_path):
+    these = []
+    for seed, weights in ((1, "none"), (2, "imagenet")):
+        run = make_run(tmp_path / str(seed), "resnet50", weights, experiment="B", seed=seed)
+        moved = run.folder.rename(run.folder.with_name("resnet50-best"))
+        these.append(runs.load(moved))
+    assert trials.measured(these)["weights"].unique().tolist() == ["best"]
+    assert trials.measured(these[:1])["weights"].unique().tolist() == ["none"]
+
+
+def test_runs_that_did_not_finish_are_no_trials(these):
+    with pytest.raises(InputError, match="none of these runs is finished"):
+        trials.measured(these[1:])
+
+
+def test_the_spread_is_that_of_the_seeds():
+    table = pd.DataFrame({
+        "experiment": "A", "architecture": "efficient", "weights": "none", "seed": [1, 2, 3],
+        "target": "all", "metric": "accuracy", "value": [0.7, 0.8, 0.9],
+    })  # fmt: skip
+    found = trials.spread(table).iloc[0]
+    assert (found["seeds"], found["smallest"], found["largest"]) == (3, 0.7, 0.9)
+    assert found[["mean", "sd"]].tolist() == pytest.approx([0.8, 0.1])
+    assert np.isnan(trials.spread(table[:1]).iloc[0]["sd"])
+
+
+def test_one_more_seed_falls_where_it_is_expected_in_95_of_100_studies():
+    rng = np.random.default_rng(0)
+    for n in (3, 5):
+        values = rng.normal(0.8, 0.03, (4000, n + 1))
+        inside = [trials.expected(row[:n]) for row in values]
+        held = [low <= row[n] <= high for row, (low, high) in zip(values, inside)]
+        assert np.mean(held) == pytest.approx(0.95, abs=0.012)
+
+
+def test_reproduced_is_said_within_the_spread_of_three_seeds_or_more_only():
+    assert trials.verdict([0.80, 0.81, 0.79], 0.82) == "reproduced"
+    assert trials.verdict([0.80, 0.81, 0.79], 0.90) == "not reproduced"
+    assert trials.verdict([0.80, 0.81], 0.80) == "not said"
+    assert trials.verdict([0.80, 0.81, 0.79], np.nan) == "not said"
+    assert trials.verdict([0.80, np.nan, 0.79], 0.8) == "not said"
+
+
+def test_a_table_of_one_seed_says_that_the_spread_was_not_measured(these):
+    frame = tables.seeds(these, "t").frame
+    assert len(frame) == 3
+    assert (frame["Seeds"] == 1).all()
+    assert (frame["Over seeds"] == "–").all()
+    assert (frame["Paper's is"] == "not said").all()
+
+
+def test_a_table_of_seeds_has_their_mean_beside_the_first_and_the_papers(tmp_path):
+    several = [make_run(tmp_path / str(seed), seed=seed) for seed in (1, 2, 3)]
+    table = tables.seeds(several, "t")
+    values = 100 * harsh(trials.measured(several))["value"]
+    row = table.frame.iloc[0]
+    assert row["Over seeds"] == f"{values.mean():.1f} ± {values.std():.1f}"
+    assert row["Paper"] == "80.1"
+    assert row["Paper's is"] in ("reproduced", "not reproduced")
+    assert "split by image" in table.caption
+    folded = [make_run(tmp_path / f"f{k}", seed=1, split=f"fold {k} of 2") for k in (1, 2)]
+    assert "2 folds of patients, pooled" in tables.seeds(folded, "t").caption
