@@ -19,7 +19,7 @@ SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "07-shortcuts": "ABC", "09-how-this-was-run": "ABC",
-                  "10-gallery": "ABC"}
+                  "10-gallery": "ABC", "11-sanity": "A"}
 
 
 def done(experiments):

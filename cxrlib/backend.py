@@ -4,6 +4,7 @@ Importing this module takes seconds, so only modules that train or explain do.
 """
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def _muted():
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _muted():
     import keras
+# In a notebook TensorFlow would print that it traces each of several networks anew.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def set_threads(threads):

@@ -1,5 +1,6 @@
 """The `cxr` command. It starts fast: nothing here imports Keras before it is needed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,10 @@ app.add_typer(data, name="data")
 paper = typer.Typer(no_args_is_help=True, help="The paper's printed numbers.")
 app.add_typer(paper, name="paper")
 ProfileFile = Annotated[Path, typer.Option("--profile", help="How big a study runs.")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--run", help="A run's folder; the quick study's best run of C by default."),
+]
 QUICK = Path("profiles/quick.yml")
 
 
@@ -110,6 +115,62 @@ def shortcuts(
     for line in shortcut.measure(settings, folder):
         print(line, flush=True)
     print(folder)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Of any kind.")],
+    run: RunFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+):
+    """Say what a trained run makes of radiographs. Not for diagnosis."""
+    from cxrlib import predict as predictions
+
+    found = _run(run)
+    table = predictions.predict(found, images)
+    read = table[table["error"] == ""].drop(columns="error")
+    if as_json:
+        print(json.dumps(predictions.report(found, table), indent=2, allow_nan=False))
+    elif len(read):
+        print(read.to_string(index=False, float_format="{:.3f}".format))
+    if len(read):
+        print(predictions.NOTICE, file=sys.stderr if as_json else sys.stdout)
+    if len(read) < len(table):
+        raise InputError("\ncxr: ".join(table["error"][table["error"] != ""]))
+
+
+@app.command()
+def explain(
+    image: Annotated[Path, typer.Argument(help="Of any kind.")],
+    run: RunFolder = None,
+    target: Annotated[
+        str | None, typer.Option(help="COVID, ...; by default the likeliest.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The PNG; IMAGE-TARGET.png here by default.")
+    ] = None,
+):
+    """Show where in a radiograph a trained run finds a target. Not for diagnosis."""
+    from cxrlib import predict as predictions
+
+    if output and (output.suffix.lower() != ".png" or output.resolve() == image.resolve()):
+        raise InputError(f"--output {output}: name another file, one that ends in .png")
+    found = predictions.explain(_run(run), image, target)
+    output = output or Path(f"{image.stem}-{found['target']}.png")
+    predictions.write_png(found["overlay"], output)
+    print(found["probabilities"].to_string(float_format="{:.3f}".format))
+    print(f"{output} shows where the run finds {found['target']}.\n{predictions.NOTICE}")
+
+
+def _run(folder):
+    """Reads a run folder; without one, the quick study's choice."""
+    from cxrlib import predict as predictions
+    from cxrlib import profiles, runs
+    from cxrlib import study as studies
+
+    if folder is not None:
+        return runs.load(folder)
+    return predictions.default(studies.folder(profiles.read(_from_root(QUICK))))
 
 
 @app.command()

@@ -196,6 +196,55 @@ def gallery(these, radiographs, pixels, rows=("normal", "bacteria", "covid")):
     return _closed(figure)
 
 
+def layer_choice(choice, images):
+    """Grad-CAM of one radiograph on the final feature map and on the last convolution, by arm.
+
+    Args:
+        choice: As `sanity.layer_choice` gives it.
+        images: uint8 (n, size, size, 3), the radiographs explained; the first is shown.
+    """
+    style()
+    columns = ("Radiograph", "Final feature map", "Last convolution (paper)")
+    lines = max(len(choice), 1)
+    figure, axes = plt.subplots(lines, 3, figsize=(6.6, 2.35 * lines), squeeze=False)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.imshow(images[0])
+        axis.grid(False)
+    for axis, title in zip(axes[0], columns):
+        axis.set_title(title, fontsize=9)
+    for line, (arm, maps) in zip(axes, choice.items()):
+        line[0].set_ylabel(arm.replace(" (", "\n("), fontsize=9)
+        for axis, heatmap in zip(line[1:], maps[:, 0]):
+            axis.imshow(heatmap, cmap="inferno", alpha=0.45, vmin=0, vmax=1)
+    return _closed(figure)
+
+
+def cascade(table):
+    """How alike heatmaps stay as layers are randomised from the output; dashed: other radiographs.
+
+    Args:
+        table: As `sanity.cascades` gives it.
+    """
+    style()
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4), sharex=True)
+    names = table["heatmap"].unique()
+    for heatmap, colour in zip(names, sns.color_palette("colorblind", len(names))):
+        for axis, measure in zip(axes, ("ssim", "rank")):
+            rows = table[(table["heatmap"] == heatmap) & (table["measure"] == measure)]
+            share = 100 * rows["share"]
+            axis.plot(share, rows["value"], "o-", color=colour, markersize=4, label=heatmap)
+            axis.fill_between(share, rows["low"], rows["high"], color=colour, alpha=0.15)
+            axis.axhline(rows["pairs"].iloc[0], color=colour, linewidth=1, linestyle="--")
+    for axis, name in zip(axes, ("Structural similarity", "Rank correlation")):
+        axis.set(title=name, xlabel="Layers random, per cent", ylim=(None, 1.02))
+    handles, labels = axes[0].get_legend_handles_labels()
+    handles.append(Line2D([], [], color="grey", linestyle="--"))
+    labels.append("two different radiographs")
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return _closed(figure)
+
+
 def comparison(these, target="all", metric="accuracy"):
     """One measure over arms and experiments with 95 % intervals, the paper's values hollow.
 

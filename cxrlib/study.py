@@ -322,6 +322,8 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
 
     info = {
         **facts,
+        "treatment": experiment.treatment,
+        "cover": profile.cover,
         "state": runs.RUNNING,
         "precision": backend.choose_precision(profile.precision),
     }

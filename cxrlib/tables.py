@@ -259,6 +259,28 @@ def differences(these, name):
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
+def likeness(compared, caption, name):
+    """Tabulates how alike two networks' heatmaps are.
+
+    Args:
+        compared: As `sanity.cascades` or `sanity.retrained` gives it.
+        caption: What was compared with what.
+        name: The table's label.
+    """
+    rows = []
+    for (heatmap, change), found in compared.groupby(["heatmap", "change"], sort=False):
+        cells = {"Heatmap": heatmap, "Network": change}
+        for row in found.itertuples():
+            measure = {"ssim": "Structural similarity", "rank": "Rank correlation"}[row.measure]
+            shown = f"{row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
+            cells[measure] = shown.replace("-", "−")
+            cells[f"{measure}, others"] = f"{row.pairs:.2f}".replace("-", "−")
+            cells["Compared"] = row.n
+        rows.append(cells)
+    none = [{"Heatmap": "none", "Network": "Efficient was not run"}]
+    return Table(pd.DataFrame(rows or none), caption, name)
+
+
 def calibrations(these, name):
     """Tabulates how well probabilities are calibrated, as they are and cooled.
 

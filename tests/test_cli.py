@@ -72,9 +72,17 @@ def test_a_missing_data_folder_says_what_goes_where(project):
 
 def test_outside_the_study_the_command_says_where_to_go(tmp_path):
     assert "not inside the study's folder" in refused(tmp_path, "train", "A", "efficient")
+    assert "not inside the study's folder" in refused(tmp_path, "predict", "radiograph.png")
 
 
-@pytest.mark.parametrize("name", ["study", "train", "notebook", "keep", "pair"])
+def test_predicting_before_a_study_has_run_says_what_to_run(project):
+    assert "`cxr study` trains it" in refused(project, "predict", "radiograph.png")
+    assert "no run in nowhere" in refused(project, "explain", "radiograph.png", "--run", "nowhere")
+
+
+@pytest.mark.parametrize(
+    "name", ["study", "train", "predict", "explain", "notebook", "keep", "pair"]
+)
 def test_every_command_explains_itself(name):
     outcome = subprocess.run([CXR, name, "--help"], capture_output=True, text=True)
     assert outcome.returncode == 0

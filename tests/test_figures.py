@@ -134,3 +134,42 @@ def test_scores_have_a_panel_for_each_group_that_says_how_many(these):
     assert {axis.get_title() for axis in figure.axes} == expected
     for axis in figure.axes:
         assert sum(bar.get_height() for bar in axis.patches) == pytest.approx(1)
+
+
+def compared():
+    """Two kinds of heatmap over three depths, as `sanity.cascades` gives them."""
+    shares, measures = [0.1, 0.5, 1.0], ["ssim", "rank"]
+    rows = [
+        [name, f"{share} random", share, measure, value - share / 2, 0.1, 0.9, 0.3, 20, "like"]
+        for name, value in (("one", 0.9), ("other", 0.6))
+        for share in shares
+        for measure in measures
+    ]
+    columns = ["heatmap", "change", "share", "measure", "value", "low", "high", "pairs", "n"]
+    return pd.DataFrame(rows, columns=[*columns, "verdict"])
+
+
+def test_a_cascade_has_a_line_for_each_kind_of_heatmap_beside_its_chance():
+    figure = figures.cascade(compared())
+    assert len(figure.axes) == 2
+    for axis in figure.axes:
+        assert "per cent" in axis.get_xlabel()
+        solid, dashed = axis.lines[0], axis.lines[1]
+        assert list(solid.get_xdata()) == [10, 50, 100]
+        assert list(solid.get_ydata()) == pytest.approx([0.85, 0.65, 0.4])
+        assert set(dashed.get_ydata()) == {0.3}
+        assert len(axis.lines) == 4
+
+
+def test_the_papers_layer_stands_beside_ours_for_each_arm():
+    images = np.zeros((3, 16, 16, 3), np.uint8)
+    maps = np.stack([np.full((3, 16, 16), 0.25), np.full((3, 16, 16), 0.75)])
+    figure = figures.layer_choice(
+        {"ResNet-50 (random)": maps, "DenseNet-121 (random)": maps}, images
+    )
+    assert [axis.get_title() for axis in figure.axes[:3]] == [
+        "Radiograph", "Final feature map", "Last convolution (paper)"
+    ]  # fmt: skip
+    shown = [axis.images[-1].get_array() for axis in figure.axes[1:3]]
+    assert [float(heatmap.mean()) for heatmap in shown] == [0.25, 0.75]
+    assert len(figures.layer_choice({}, images).axes) == 3

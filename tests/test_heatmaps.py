@@ -57,7 +57,152 @@ def test_grad_cam_is_tf_keras_vis_on_the_final_feature_map(model):
     assert compared > 0
 
 
-@pytest.mark.parametrize("method", [heatmaps.grad_cam, heatmaps.saliency])
+def last_convolution_cam(model, images, target):
+    return heatmaps.grad_cam(model, images, target, layer=heatmaps.last_convolution(model))
+
+
+def plain_saliency(model, images, target):
+    return heatmaps.saliency(model, images, target, guided=False)
+
+
+def smooth_grad(model, images, target):
+    return heatmaps.saliency(model, images, target, guided=False, smooth=2)
+
+
+def score_cam(model, images, target):
+    return heatmaps.score_cam(model, images, target, channels=8)
+
+
+METHODS = [
+    heatmaps.grad_cam, heatmaps.grad_cam_plus_plus, heatmaps.saliency,
+    last_convolution_cam, plain_saliency, smooth_grad, score_cam,
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
+    from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+    from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    images = images_for(model)
+    explain = GradcamPlusPlus(model, model_modifier=ReplaceToLinear(), clone=True)
+    theirs = np.asarray(
+        explain(
+            CategoricalScore(4), images.astype(np.float32) / 255,
+            penultimate_layer=FINAL[model.name], seek_penultimate_conv_layer=False,
+            expand_cam=False, normalize_cam=False,
+        )
+    )  # fmt: skip
+    ours = heatmaps.grad_cam_plus_plus(model, images, "COVID")
+    for cam, heatmap in zip(theirs, ours):
+        expanded = cv2.resize(cam / cam.max(), heatmap.shape[::-1])
+        assert np.abs(expanded / expanded.max() - heatmap).max() < 1e-5
+
+
+@pytest.mark.slow
+def test_the_layers_gradient_on_the_final_feature_map_is_the_one_pass_grad_cam(model):
+    images = images_for(model)
+    for target in ("Normal", "COVID"):
+        slow = heatmaps.grad_cam(model, images, target, layer=FINAL[model.name])
+        assert np.abs(slow - heatmaps.grad_cam(model, images, target)).max() < 1e-5
+
+
+def test_the_last_convolution_is_the_papers_layer_and_not_the_final_feature_map(model):
+    names = {"densenet121": "conv5_block16_2_conv", "resnet50": "conv5_block3_3_conv"}
+    if model.name in names:
+        assert heatmaps.last_convolution(model) == names[model.name]
+    images = images_for(model)
+    last = last_convolution_cam(model, images, "Virus")
+    assert np.abs(last - heatmaps.grad_cam(model, images, "Virus")).max() > 0.1
+
+
+def test_a_layer_that_the_network_has_not_is_refused(model):
+    with pytest.raises(InputError, match="has no layer 'conv9'"):
+        heatmaps.grad_cam(model, images_for(model), "Virus", layer="conv9")
+
+
+def linear(size, kernel):
+    """A network that sees the image itself as its final feature map: all is known of it."""
+    keras = heatmaps.keras
+    inputs = keras.Input((size, size, 3))
+    same = keras.layers.Conv2D(3, 1, use_bias=False, name="same")
+    pooled = keras.layers.GlobalAveragePooling2D()(same(inputs))
+    dense = keras.layers.Dense(5, activation="sigmoid")
+    model = keras.Model(inputs, dense(pooled), name="linear")
+    same.set_weights([np.eye(3, dtype=np.float32)[None, None]])
+    dense.set_weights([np.asarray(kernel, np.float32), np.zeros(5, np.float32)])
+    return model
+
+
+def coloured():
+    """Three patches, red, green and blue, in a dark image of 16 pixels, and their places."""
+    image = np.zeros((1, 16, 16, 3), np.float32)
+    places = {
+        0: (slice(0, 4), slice(0, 4)),
+        1: (slice(8, 12), slice(0, 4)),
+        2: (slice(12, 16),) * 2,
+    }
+    for channel, (rows, columns) in places.items():
+        image[0, rows, columns, channel] = 1
+    return image, places
+
+
+def test_what_speaks_against_a_target_is_dark_in_every_class_activation_map():
+    image, places = coloured()
+    kernel = np.zeros((3, 5))
+    kernel[:, 4] = [300, 150, -300]  # red speaks for COVID, green half as much, blue against it
+    model = linear(16, kernel)
+    for method in (heatmaps.grad_cam, heatmaps.grad_cam_plus_plus):
+        heatmap = method(model, image, "COVID")[0]
+        assert heatmap[places[0]] == pytest.approx(1)
+        assert heatmap[places[1]] == pytest.approx(0.5)
+        assert heatmap[places[2]] == pytest.approx(0)
+        assert heatmap[:, 8:12] == pytest.approx(0)
+
+
+def test_score_cam_weighs_each_channel_by_the_probability_it_alone_gives():
+    image, places = coloured()
+    kernel = np.zeros((3, 5))
+    kernel[:, 4] = [32, -32, 0]
+    heatmap = heatmaps.score_cam(linear(16, kernel), image, "COVID")[0]
+    probabilities = 1 / (1 + np.exp(-np.array([2, -2, 0])))  # a patch is a sixteenth of the image
+    for channel, place in places.items():
+        expected = probabilities[channel] / probabilities.max()
+        assert heatmap[place] == pytest.approx(expected, abs=1e-4)
+
+
+def pixelwise(weights):
+    """A network whose logit of COVID is a sum of pixels by known weights (H, W, 3)."""
+    keras = heatmaps.keras
+    inputs = keras.Input(weights.shape)
+    dense = keras.layers.Dense(5, activation="sigmoid")
+    model = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)), name="pixelwise")
+    kernel = np.zeros((weights.size, 5), np.float32)
+    kernel[:, 4] = weights.ravel()
+    dense.set_weights([kernel, np.zeros(5, np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"guided": False}, {"guided": False, "smooth": 3}])
+def test_the_saliency_of_a_sum_of_pixels_is_the_size_of_their_weights(options):
+    weights = np.random.default_rng(2).normal(size=(24, 24, 3)).astype(np.float32)
+    image = np.full((1, 24, 24, 3), 0.5, np.float32)
+    found = heatmaps.saliency(pixelwise(weights), image, "COVID", **options)[0]
+    sizes = cv2.GaussianBlur(np.abs(weights).max(axis=2), (0, 0), heatmaps.SMOOTHING * 24)
+    assert found == pytest.approx(sizes / sizes.max(), abs=1e-5)
+
+
+def test_smooth_grad_averages_over_noise_that_is_the_same_every_time():
+    model = models.build("efficient", 121)
+    images = np.stack([phantom.simulate(i, 121).image for i in range(3)])
+    once, again = (smooth_grad(model, images, "COVID") for _ in range(2))
+    assert (once == again).all()
+    assert np.abs(once[2] - smooth_grad(model, images[2:], "COVID")[0]).max() < 1e-3
+    assert np.abs(once - plain_saliency(model, images, "COVID")).max() > 0.01
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_heatmap_has_the_images_size_and_lies_in_0_to_1(model, method):
     images = images_for(model)
     maps = method(model, images, "COVID")
@@ -67,29 +212,34 @@ def test_a_heatmap_has_the_images_size_and_lies_in_0_to_1(model, method):
     assert maps.max() <= 1
 
 
-def test_bytes_and_scaled_floats_give_the_same_and_unscaled_floats_are_refused(model):
+@pytest.mark.parametrize("method", METHODS)
+def test_bytes_and_scaled_floats_give_the_same_and_unscaled_floats_are_refused(model, method):
     images = images_for(model)
     scaled = images.astype(np.float32) / 255
-    for method in (heatmaps.grad_cam, heatmaps.saliency):
-        assert (method(model, images, "Virus") == method(model, scaled, "Virus")).all()
-        with pytest.raises(InputError, match=r"give uint8, or floats in \[0, 1\]"):
-            method(model, images.astype(np.float32), "Virus")
+    assert (method(model, images, "Virus") == method(model, scaled, "Virus")).all()
+    with pytest.raises(InputError, match=r"give uint8, or floats in \[0, 1\]"):
+        method(model, images.astype(np.float32), "Virus")
 
 
 def test_unknown_targets_and_wrong_shapes_are_refused(model):
-    with pytest.raises(InputError, match="unknown target 'Covid'"):
-        heatmaps.grad_cam(model, images_for(model), "Covid")
+    for method in METHODS:
+        with pytest.raises(InputError, match="unknown target 'Covid'"):
+            method(model, images_for(model), "Covid")
     with pytest.raises(InputError, match="images are .2, 64, 64, 3."):
         heatmaps.grad_cam(model, IMAGES[:, :64, :64], "COVID")
 
 
-def test_explaining_leaves_the_network_as_it_was(model):
-    before = model.get_weights()
-    heatmaps.saliency(model, images_for(model), "Normal")
+@pytest.mark.parametrize("method", METHODS)
+def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method, capfd):
+    images = images_for(model)
+    before, answers = model.get_weights(), model.predict(images / 255, verbose=0)
+    method(model, images, "Normal")
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
+    assert np.allclose(answers, model.predict(images / 255, verbose=0))
+    assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize("method", [heatmaps.grad_cam, heatmaps.saliency])
+@pytest.mark.parametrize("method", METHODS)
 def test_many_radiographs_are_explained_as_one_by_one(method):
     model = models.build("efficient", 121)
     images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.CHUNK + 2)])

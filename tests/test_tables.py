@@ -175,3 +175,16 @@ def test_small_p_values_are_not_rounded_to_nought():
     assert tables._p(0.0004) == "<\u00a00.001"
     assert tables._p(0.0204) == "0.020"
     assert tables._p(np.nan) == "undefined"
+
+
+def test_likeness_has_a_row_for_each_comparison_with_both_measures_beside_chance():
+    facts = {"heatmap": "Grad-CAM", "change": "another seed", "low": -0.25, "high": 0.5, "n": 9}
+    measured = pd.DataFrame(
+        [{"measure": "ssim", "value": 0.25, "pairs": 0.5}, {"measure": "rank", "value": -0.125}]
+    )
+    frame = tables.likeness(measured.assign(**facts), "Alike?", "t").frame
+    assert len(frame) == 1
+    assert frame["Structural similarity"][0] == "0.25 (−0.25 to 0.50)"
+    assert frame["Structural similarity, others"][0] == "0.50"
+    assert frame["Rank correlation"][0].startswith("−0.12")
+    assert frame["Compared"][0] == 9

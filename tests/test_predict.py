@@ -1,0 +1,157 @@
+"""Single radiographs are treated, predicted and explained as in training, or refused by name."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from cxrlib import cli, heatmaps, images, models, phantom, predict, runs
+from cxrlib.errors import InputError
+from cxrlib.targets import TARGETS
+from tests.conftest import make_run
+
+SIZE = 121
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of Experiment C, whose network has learnt nothing yet."""
+    heatmaps.keras.utils.set_random_seed(3)
+    made = make_run(tmp_path, experiment="C", image_size=SIZE)
+    models.build("efficient", SIZE).save(made.folder / "model.keras")
+    return made
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two radiographs, larger than the network's images, and a file that is none."""
+    paths = [tmp_path / f"{i}.png" for i in range(2)]
+    for i, path in enumerate(paths):
+        cv2.imwrite(str(path), phantom.simulate(i, 160, target="covid").image)
+    (tmp_path / "notes.png").write_text("no image")
+    return [paths[0], tmp_path / "notes.png", paths[1]]
+
+
+def cxr(monkeypatch, *arguments):
+    """Runs cxr here and gives its status; 0 where it ends well."""
+    monkeypatch.setattr("sys.argv", ["cxr", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def expected(run, path):
+    image = images.clahe(images.crop_borders(images.load(path, SIZE)))
+    return predict.network(run).predict(image[None].astype(np.float32) / 255, verbose=0)[0]
+
+
+def test_a_radiograph_is_treated_as_the_runs_experiment_treats_its_own(run, files):
+    table = predict.predict(run, [files[0]])
+    assert list(table.columns) == ["file", *TARGETS, "error"]
+    assert np.allclose(table.loc[0, list(TARGETS)].astype(float), expected(run, files[0]))
+    raw = runs.Run(run.folder, {**run.info, "experiment": "A"})
+    assert (predict.read(raw, files[0]) == images.load(files[0], SIZE)).all()
+    assert (predict.read(raw, files[0]) != predict.read(run, files[0])).any()
+
+
+def test_a_run_that_was_cropped_or_covered_sees_every_radiograph_so(run, files):
+    facts = {**run.info, "experiment": "A-cropped", "treatment": "cropped", "cover": "centre"}
+    seen = predict.read(runs.Run(run.folder, facts), files[0])
+    covered = images.cover(images.load(files[0], SIZE), "centre")
+    assert (seen == images.crop_borders(covered)).all()
+    blind = runs.Run(run.folder, {**facts, "cover": "lungs"})
+    assert "0.png: cover lungs" in predict.predict(blind, files[:1])["error"][0]
+
+
+def test_a_file_that_cannot_be_read_leaves_the_others_as_they_are(run, files, tmp_path):
+    table = predict.predict(run, [*files, tmp_path / "missing.png", tmp_path])
+    assert list(table["error"] == "") == [True, False, True, False, False]
+    for row in table[table["error"] != ""].itertuples():
+        assert row.error.startswith(row.file)
+        assert np.isnan(row.COVID)
+    for place in (0, 2):
+        alone = expected(run, files[place])
+        assert np.allclose(table.loc[place, list(TARGETS)].astype(float), alone, atol=1e-6)
+
+
+def test_more_radiographs_than_memory_holds_at_a_time_are_predicted_alike(run, files, monkeypatch):
+    together = predict.predict(run, files)
+    monkeypatch.setattr(predict, "CHUNK", 1)
+    alone = predict.predict(run, files)
+    assert list(alone["file"]) == list(together["file"])
+    assert np.allclose(alone["COVID"], together["COVID"], atol=1e-6, equal_nan=True)
+
+
+def test_an_overlay_shows_the_likeliest_target_or_the_one_asked_for(run, files):
+    found = predict.explain(run, files[0])
+    assert found["target"] == TARGETS[int(np.argmax(expected(run, files[0])))]
+    image, model = predict.read(run, files[0]), predict.network(run)
+    asked = predict.explain(run, files[0], "COVID")
+    heatmap = heatmaps.saliency(model, image[None], "COVID")[0]
+    assert np.abs(asked["overlay"].astype(int) - heatmaps.overlay(image, heatmap)).max() <= 2
+    with pytest.raises(InputError, match="unknown target 'Covid'"):
+        predict.explain(run, files[0], "Covid")
+
+
+def test_a_run_that_has_no_network_says_how_to_get_one(tmp_path):
+    halted = make_run(tmp_path / "halted", state=runs.RUNNING, image_size=SIZE)
+    with pytest.raises(InputError, match="is running: `cxr train A efficient-none` trains it"):
+        predict.predict(halted, [])
+    lost = make_run(tmp_path / "lost", image_size=SIZE)
+    with pytest.raises(InputError, match="model.keras cannot be read: `cxr train"):
+        predict.predict(lost, [])
+
+
+def test_by_default_the_run_of_c_with_the_lowest_validation_loss_answers(tmp_path):
+    with pytest.raises(InputError, match="no finished run of experiment C .*--run"):
+        predict.default(tmp_path)
+    make_run(tmp_path, experiment="A")
+    make_run(tmp_path, "resnet50", experiment="C")
+    better = make_run(tmp_path, experiment="C")
+    history = better.history.assign(val_loss=0.1)
+    history.to_csv(better.folder / "history.csv", index=False)
+    assert predict.default(tmp_path).arm == better.arm
+
+
+def test_the_command_prints_the_good_names_the_bad_and_fails(run, files, monkeypatch, capsys):
+    assert cxr(monkeypatch, "predict", *files, "--run", run.folder) == 2
+    shown = capsys.readouterr()
+    assert [str(path) in shown.out for path in files] == [True, False, True]
+    assert predict.NOTICE in shown.out
+    assert len(shown.err.splitlines()) == 1
+    assert "notes.png is not an image" in shown.err
+    assert cxr(monkeypatch, "predict", files[1], "--run", run.folder) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 1
+
+
+def test_json_is_pure_and_carries_the_notice(run, files, monkeypatch, capsys):
+    assert cxr(monkeypatch, "predict", *files, "--run", run.folder, "--json") == 2
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+    assert answer["notice"] == predict.NOTICE
+    assert predict.NOTICE in shown.err
+    good, bad, other = answer["radiographs"]
+    assert set(good) == set(other) == {"file", *TARGETS}
+    assert set(bad) == {"file", "error"}
+    assert good["COVID"] == pytest.approx(float(expected(run, files[0])[-1]), abs=1e-6)
+
+
+def test_the_command_writes_the_overlay_and_prints_the_probabilities(
+    run, files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cxr(monkeypatch, "explain", files[0], "--run", run.folder, "--target", "COVID") == 0
+    written = cv2.imread(str(tmp_path / "0-COVID.png"))[..., ::-1]
+    overlay = predict.explain(run, files[0], "COVID")["overlay"]
+    assert np.abs(written.astype(int) - overlay).max() <= 2
+    shown = capsys.readouterr()
+    assert all(target in shown.out for target in (*TARGETS, predict.NOTICE))
+    before = files[0].read_bytes()
+    for output in (files[0], tmp_path / "overlay.jpg"):
+        arguments = ("explain", files[0], "--run", run.folder, "--output", output)
+        assert cxr(monkeypatch, *arguments) == 2
+        assert "ends in .png" in capsys.readouterr().err
+    assert files[0].read_bytes() == before
