@@ -38,6 +38,7 @@ EXPERIMENT_COLOURS = {
 CHANGE_COLOURS = {
     "lesion removed": "#e69f00",
     "mark removed": "#00a878",
+    "mark moved": "#56b4e9",
     "mark reversed": "#0b6e4f",
 }
 COVERED = {
@@ -432,7 +433,7 @@ def changes(table):
     keys = ["experiment", "tie", "seed", "change"]
     sizes = table.dropna(subset="size").groupby(keys)["size"].mean().reset_index()
     for axis, name in zip(axes[0], names):
-        for (change, colour), line in zip(CHANGE_COLOURS.items(), ("o-", "s--", "^:")):
+        for (change, colour), line in zip(CHANGE_COLOURS.items(), ("o-", "s--", "D-.", "^:")):
             own = sizes[(sizes["experiment"] == name) & (sizes["change"] == change)]
             mean = shortcuts.over_seeds(own, "size", ["tie"]).sort_values("tie")
             spread = [mean["mean"] - mean["low"], mean["high"] - mean["mean"]]
@@ -442,7 +443,7 @@ def changes(table):
     figure.supxlabel("Tie of marks to groups in training", fontsize=10)
     axes[0][0].set_ylabel("Change of probability")
     lines, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(lines, labels, loc="outside upper right", ncols=4, frameon=False)
     return _closed(figure)
 
 

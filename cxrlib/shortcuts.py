@@ -25,6 +25,9 @@ VARIANTS = {"A-cropped": ("A", "cropped"), "C-uncropped": ("C", "clahe")}
 EXCHANGED = {"normal": "covid", "covid": "normal", "virus": "bacteria", "bacteria": "virus"}
 """Whose mark each group carries where the tie is reversed."""
 
+MOVED = {"R": 0.94, "L": 0.94, "text": 0.94, "ticks": 0.8}
+"""How far down the middle of a mark is moved, as a fraction of the image: below the lungs."""
+
 TESTED = 100
 """Fresh phantoms of each group in a test."""
 
@@ -33,7 +36,7 @@ EXPLAINED = 25
 
 
 def tests(profile, n=TESTED):
-    """Lists fresh phantoms, of patients that no network of the study has seen, in five versions.
+    """Lists fresh phantoms, of patients that no network of the study has seen, in six versions.
 
     Args:
         profile: A profile of phantoms; its `mark_tie` is the tie in training.
@@ -42,8 +45,8 @@ def tests(profile, n=TESTED):
     Returns:
         Dict of version -> cohort; row i shows the same patient, pose and noise in all of them:
         "tied" (marks as in training), "random" (marks at random), "reversed" (each group with
-        another group's mark), "removed" (no marks), and "no lesion" (marks as in training, and
-        nobody ill).
+        another group's mark), "moved" (marks as in training, at the foot of the image), "removed"
+        (no marks), and "no lesion" (marks as in training, and nobody ill).
     """
     tied, loose = _fresh(profile, n), _fresh(dataclasses.replace(profile, mark_tie=0.0), n)
     other = [phantom.TIED_MARK[EXCHANGED[group]] for group in tied["group"]]
@@ -52,6 +55,7 @@ def tests(profile, n=TESTED):
         "tied": tied,
         "random": loose,
         "reversed": tied.assign(mark=other),
+        "moved": tied.assign(mark=tied["mark"].map(_moved)),
         "removed": tied.assign(mark="none"),
         "no lesion": tied.assign(group="normal", **healthy),
     }
@@ -108,7 +112,10 @@ def changes(answered):
     """
     before = answered["tied"]
     wanted = before["group"].map(GROUP_TARGET)
-    steps = {"mark removed": "removed", "mark reversed": "reversed", "lesion removed": "no lesion"}
+    steps = {
+        "mark removed": "removed", "mark moved": "moved", "mark reversed": "reversed",
+        "lesion removed": "no lesion",
+    }  # fmt: skip
     rows = []
     for change, version in steps.items():
         after = answered[version]
@@ -248,11 +255,12 @@ def gaps(auc):
         auc: The sweep's "auc" frames, joined.
 
     Returns:
-        DataFrame: experiment, tie, seed, target, version ("random", "reversed", "removed"), gap.
+        DataFrame: experiment, tie, seed, target, version ("random", "reversed", "moved" or
+        "removed"), gap.
     """
     keys = ["experiment", "tie", "seed", "target"]
     wide = auc.pivot(index=keys, columns="version", values="auc")
-    less = wide[["tied"]].to_numpy() - wide[["random", "reversed", "removed"]]
+    less = wide[["tied"]].to_numpy() - wide[["random", "reversed", "moved", "removed"]]
     return less.stack().rename("gap").reset_index()
 
 
@@ -344,6 +352,10 @@ def _model(profile, experiment, arm):
 
     run = study.train(profile, experiment, arm)
     return backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
+
+
+def _moved(mark):
+    return mark if mark == "none" else phantom.Mark(mark, y=MOVED[mark])
 
 
 def _fresh(profile, n):

@@ -352,24 +352,25 @@ def thresholds(these, name, target="COVID"):
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
-def attention(summary, name):
+def attention(summary, name, of="region"):
     """Tabulates heatmap energy beside what chance gives.
 
     Args:
-        summary: As `attention.summary` gives it, by experiment, architecture, weights and region.
+        summary: As `attention.summary` gives it, by experiment, architecture, weights and `of`.
         name: The table's label.
+        of: "region", or "target" where one region is shown target by target.
     """
     rows = []
-    keys = ["experiment", "architecture", "weights", "region"]
-    for (experiment, *arm, region), part in summary.groupby(keys, sort=False):
+    keys = ["experiment", "architecture", "weights", of]
+    for (experiment, *arm, what), part in summary.groupby(keys, sort=False):
         found = part.set_index("measure")
         cells = [interval(*found.loc[measure, _ENDS]) for measure in ("energy", "pointing")]
         chance = [f"{100 * found.loc[measure, 'value']:.1f}" for measure in ("area", "gaussian")]
         lift = signed(*found.loc["lift", _ENDS])
         label = f"{experiment}\u2002{arm_label(*arm)}"
-        rows.append([label, region, found["n"].iloc[0], *cells, *chance, lift])
+        rows.append([label, what, found["n"].iloc[0], *cells, *chance, lift])
     chance = ["Its share", "Gaussian"]
-    columns = ["Arm", "Region", "n", "Energy", "Highest point", *chance, "Above share"]
+    columns = ["Arm", of.capitalize(), "n", "Energy", "Highest point", *chance, "Above share"]
     caption = (
         "Heatmaps against what is known of the test radiographs: per cent (95 % interval, counting"
         " patients); above share in points."

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import figures, phantom, runs
+from cxrlib import attention, figures, phantom, runs
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
@@ -173,3 +173,8 @@ def test_the_papers_layer_stands_beside_ours_for_each_arm():
     shown = [axis.images[-1].get_array() for axis in figure.axes[1:3]]
     assert [float(heatmap.mean()) for heatmap in shown] == [0.25, 0.75]
     assert len(figures.layer_choice({}, images).axes) == 3
+
+
+def test_where_nothing_is_known_an_attention_figure_is_empty_and_not_an_error():
+    columns = ["experiment", "architecture", "weights", "group", "region", *attention.MEASURES]
+    assert figures.attention(pd.DataFrame(columns=columns)).axes[0].get_yticks().size == 0
