@@ -228,7 +228,7 @@ def cascades(these, images, target):
         model = predict.network(run)
         for name, method in METHODS[kind].items():
             found = cascade(model, images, target, method, steps=STEPS[kind])
-            parts.append(_labelled(found, f"{_arm(run)}, {name}", found["share"].map(_extent)))
+            parts.append(_labelled(found, f"{_arm(run)}, {name}", _extents(found)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -379,8 +379,12 @@ def _arm(run):
     return tables.arm_label(run.architecture, run.info["weights"])
 
 
-def _extent(share):
-    return "all layers random" if share == 1 else f"top {100 * share:.0f} % of layers random"
+def _extents(found):
+    """Says in words how much of a network is random, row by row."""
+    shares = found["share"].map("top {:.0%} of layers random".format).str.replace("%", " %")
+    shares[found["share"] == 1] = "all layers random"
+    shares[found["depth"] == 1] = "output layer random"
+    return shares
 
 
 def _labelled(found, heatmap, change):
@@ -393,7 +397,7 @@ def _ranks(table, way):
 
 
 def _first(rows, column, otherwise):
-    return rows[column].iloc[0] if len(rows) else otherwise
+    return rows[column].tolist()[0] if len(rows) else otherwise  # a plain float, which glue formats
 
 
 def _weighted(model):
