@@ -6,6 +6,7 @@ import numpy as np
 
 from cxrlib import augment
 from cxrlib.backend import keras
+from cxrlib.images import scaled
 
 
 class Batches(keras.utils.PyDataset):
@@ -43,7 +44,7 @@ class Batches(keras.utils.PyDataset):
         start = index * self.batch_size
         rows = self._order[start : start + self.batch_size]
         images = [self._image(row, start + i) for i, row in enumerate(rows)]
-        return np.stack(images).astype(np.float32) / 255, self.targets[rows]
+        return scaled(np.stack(images)), self.targets[rows]
 
     def on_epoch_end(self):
         """Draws the next epoch's order."""

@@ -1,9 +1,12 @@
 """Where the project's things are, and writing them so that a cut leaves nothing half-written."""
 
 import contextlib
+import csv
 import fcntl
+import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cxrlib.errors import InputError
@@ -65,6 +68,46 @@ def locked(path):
     with path.with_name(f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def digests(paths):
+    """Digests the content of files, each read once.
+
+    Digests are kept in data/digests.csv, and a file is read again when its size or time changed.
+
+    Args:
+        paths: Existing files.
+
+    Returns:
+        List of SHA-256 digests in hexadecimal, one a path.
+
+    Raises:
+        OSError: A file cannot be read; the error names it.
+    """
+    kept = root() / "data" / "digests.csv"
+    states = [_state(path) for path in paths]
+    known = {}
+    if kept.exists():
+        with kept.open(newline="") as file:
+            known = dict(csv.reader(file))
+    new = [(state, path) for state, path in zip(states, paths) if state not in known]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(_digest, [path for _, path in new])
+        known |= {state: digest for (state, _), digest in zip(new, found)}
+    if new:
+        with replacing(kept) as temporary, temporary.open("w", newline="") as file:
+            csv.writer(file).writerows(known.items())
+    return [known[state] for state in states]
+
+
+def _state(path):
+    stat = Path(path).stat()
+    return f"{path} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _digest(path):
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_csv(frame, path):

@@ -12,6 +12,7 @@ from cxrlib import targets
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
 from cxrlib.files import replacing
+from cxrlib.images import scaled
 
 SMOOTHING = 5 / 768
 """Sigma of the Gaussian over saliency, as a share of the image's edge (the paper: 5 px of 768)."""
@@ -280,7 +281,7 @@ def _checked(images, model):
             f"images are {images.shape}: expected (n, {', '.join(map(str, expected))})"
         )
     if images.dtype == np.uint8:
-        return images.astype(np.float32) / 255
+        return scaled(images)
     if not (images.min() >= 0 and images.max() <= 1):
         raise InputError(
             f"images lie in [{images.min():g}, {images.max():g}]:"

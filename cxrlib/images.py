@@ -84,6 +84,9 @@ def clahe(image):
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
+KEYS = ".keys"
+"""Ending of the file beside a pixel cache that says, a line an image, what each is made from."""
+
 TREATMENTS = {
     "raw": (),
     "cropped": (crop_borders,),
@@ -159,31 +162,61 @@ def place(mask, treatment):
     return moved > 127
 
 
-def cache(path, n, size, render, progress=iter):
-    """Keeps n images in one memory-mapped file, made once.
+def scaled(images):
+    """Scales pixels as every network takes them: uint8 to float32 in [0, 1], of the same shape."""
+    return np.divide(images, np.float32(255), dtype=np.float32)
 
-    Memory stays flat however many images there are, and an epoch decodes nothing.
+
+def cache(path, keys, size, render, progress=iter):
+    """Keeps images in one memory-mapped file, each rendered once.
+
+    Memory stays flat however many images there are, and an epoch decodes nothing. An image that
+    another cache in the folder holds under the same key is copied from there.
 
     Args:
         path: The `.npy` file; its name must say what is in it, since a file that exists is used.
-        n: Number of images.
+            The keys are kept beside it.
+        keys: A string for each image that says all that it is made from.
         size: Edge in pixels.
-        render: Function of i in range(n) that returns image i; called from threads.
-        progress: Wraps the iterator of finished images (tqdm, say).
+        render: Function of i in range(len(keys)) that returns image i; called from threads.
+        progress: Wraps the list of images still to render (tqdm, say).
 
     Returns:
         Read-only uint8 memory map (n, size, size, 3).
     """
     path = Path(path)
     if not path.exists():
+        found = _rendered(path.parent, keys)
+        missing = [i for i, key in enumerate(keys) if key not in found]
         with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
-            shape = (n, size, size, 3)
+            shape = (len(keys), size, size, 3)
             pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
             _reserve(temporary)
-            for i, image in progress(enumerate(pool.map(render, range(n)))):
-                pixels[i] = image
+
+            def put(i):
+                pixels[i] = render(i)
+
+            for i, key in enumerate(keys):
+                if key in found:
+                    pixels[i] = found[key]
+            for _ in zip(progress(missing), pool.map(put, missing)):
+                pass
             pixels.flush()
+        with replacing(path.with_suffix(KEYS)) as temporary:
+            temporary.write_text("\n".join(keys), encoding="utf-8")
     return np.load(path, mmap_mode="r")
+
+
+def _rendered(folder, keys):
+    """Finds images that were rendered before: key -> uint8 (size, size, 3), still on disk."""
+    wanted, found = set(keys), {}
+    for held_by in folder.glob("*.npy"):
+        listed = held_by.with_suffix(KEYS)
+        held = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+        if wanted.intersection(held):
+            pixels = np.load(held_by, mmap_mode="r")
+            found |= {key: image for key, image in zip(held, pixels) if key in wanted}
+    return found
 
 
 def _reserve(path):

@@ -169,4 +169,4 @@ def _probabilities(model, pixels):
     """Gives float32 (n, 5) for uint8 images, scaled as in training."""
     if not pixels:
         return np.zeros((0, len(TARGETS)), np.float32)
-    return model.predict(np.stack(pixels).astype(np.float32) / 255, verbose=0)
+    return model.predict(images.scaled(np.stack(pixels)), verbose=0)

@@ -9,12 +9,22 @@ import platform
 import shutil
 import time
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from cxrlib import attention, augment, experiments, files, images, phantom, profiles, runs, targets
+from cxrlib import (
+    attention,
+    augment,
+    decode,
+    experiments,
+    files,
+    images,
+    phantom,
+    profiles,
+    runs,
+    targets,
+)
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
 
@@ -157,11 +167,8 @@ def pixels(profile, experiment, table=None):
         Read-only uint8 memory map (n, size, size, 3), row by row the radiographs.
     """
     table = radiographs(profile, experiment) if table is None else table
-    facts = [
-        _fingerprint(profile, table, experiment), profile.image_size, experiment.treatment,
-        inspect.getsource(images), inspect.getsource(augment),
-    ]  # fmt: skip
-    name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
+    keys = _pixel_keys(profile, experiment, table)
+    name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(keys)[:8]}.npy"
     path = files.root() / "data" / "pixels" / name
 
     def render(i):
@@ -172,11 +179,32 @@ def pixels(profile, experiment, table=None):
         return images.treat(pixels_of_row, experiment.treatment)
 
     # A bar only for a person who waits: none in a log, none for what takes a moment.
-    bar = functools.partial(
-        tqdm, total=len(table), desc="pixels", unit="image", delay=2, disable=None
-    )
+    bar = functools.partial(tqdm, desc="pixels", unit="image", delay=2, disable=None)
     with files.locked(path):
-        return images.cache(path, len(table), profile.image_size, render, bar)
+        return images.cache(path, keys, profile.image_size, render, bar)
+
+
+def _pixel_keys(profile, experiment, table):
+    """Digests, for each radiograph, all that its pixels are made from."""
+    shared = [
+        profile.image_size, profile.cover, experiment.treatment,
+        *map(inspect.getsource, (images, augment, decode)),
+    ]  # fmt: skip
+    shared, keys = _digest(shared), []
+    for content, row in zip(_contents(table), table.to_dict("records")):
+        facts = [shared, content, row.get("mark")]
+        if row["copy"]:
+            facts += [row["file"], *_transform(experiment, row)]
+        keys.append(_digest(facts)[:32])
+    return keys
+
+
+def _contents(table):
+    """Says what each radiograph comes from: a file's content, or the simulator and its facts."""
+    if (table["path"] == "").all():
+        simulator, facts = phantom.digest(), table[["index", "group", "source"]]
+        return [f"{simulator} {index} {group} {source}" for index, group, source in facts.values]
+    return files.digests(table["path"])
 
 
 def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
@@ -291,16 +319,13 @@ def lung_attention(profile, run):
 def fingerprint(profile, experiment):
     """Digests what an experiment's pixels and targets are made from.
 
-    For phantoms the simulator's own source counts as data; for files their names and sizes do.
+    For phantoms the simulator's own source counts as data; for files their names and content do.
     """
     return _fingerprint(profile, radiographs(profile, experiment), experiment)
 
 
 def _fingerprint(profile, table, experiment):
-    if (table["path"] == "").all():
-        content = phantom.digest()
-    else:
-        content = [Path(path).stat().st_size for path in table["path"]]
+    content = phantom.digest() if (table["path"] == "").all() else files.digests(table["path"])
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
     facts = [table.drop(columns="path").to_csv(index=False), content, copies]
     return _digest(facts if profile.cover == "none" else [*facts, profile.cover])

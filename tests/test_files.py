@@ -1,6 +1,8 @@
 """Files are written whole or not at all."""
 
 import errno
+import hashlib
+import os
 
 import pytest
 
@@ -33,6 +35,20 @@ def test_the_temporary_name_keeps_the_ending(tmp_path):
     with files.replacing(tmp_path / "model.keras") as temporary:
         assert temporary.suffix == ".keras"
         temporary.touch()
+
+
+def test_a_file_is_digested_by_content_and_read_again_only_when_it_changed(tmp_path, monkeypatch):
+    (tmp_path / "Snakefile").touch()
+    monkeypatch.chdir(tmp_path)
+    one, two = tmp_path / "one.png", tmp_path / "two, or three.png"
+    one.write_bytes(b"same")
+    two.write_bytes(b"same")
+    before = files.digests([one, two])
+    assert before == [hashlib.sha256(b"same").hexdigest()] * 2
+    two.write_bytes(b"else")  # as long as before
+    os.utime(two, (1, 1))
+    monkeypatch.setattr(files, "_digest", lambda path: {two: "new"}[path])
+    assert files.digests([one, two]) == [before[0], "new"]
 
 
 def test_the_project_is_found_from_its_subfolders_and_missed_outside(tmp_path, monkeypatch):

@@ -93,11 +93,36 @@ def test_pixels_are_rendered_once_and_cannot_be_changed(tmp_path):
         return np.full((4, 4, 3), i, np.uint8)
 
     for _ in range(2):
-        cache = images.cache(tmp_path / "pixels.npy", 5, 4, render)
+        cache = images.cache(tmp_path / "pixels.npy", "abcde", 4, render)
     assert sorted(asked) == [0, 1, 2, 3, 4]
     assert cache[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="read-only"):
         cache[0] = 1
+
+
+def test_only_images_that_no_cache_holds_are_rendered(tmp_path):
+    asked = []
+
+    def render(keys):
+        def image(i):
+            asked.append(keys[i])
+            return np.full((4, 4, 3), ord(keys[i]), np.uint8)
+
+        return image
+
+    for name, keys in (("one", "abc"), ("two", "dcae"), ("again", "eb")):
+        pixels = images.cache(tmp_path / f"{name}.npy", keys, 4, render(keys))
+        assert pixels[:, 0, 0, 0].tolist() == [ord(key) for key in keys]
+    assert sorted(asked) == list("abcde")
+
+
+def test_keys_whose_pixels_were_deleted_are_rendered_again(tmp_path):
+    for name in ("one", "two"):
+        cache = images.cache(
+            tmp_path / f"{name}.npy", "ab", 4, lambda i: np.full((4, 4, 3), i, np.uint8)
+        )
+        assert cache[:, 0, 0, 0].tolist() == [0, 1]
+        (tmp_path / f"{name}.npy").unlink()
 
 
 def test_a_cache_that_could_not_be_finished_leaves_nothing(tmp_path):
@@ -107,7 +132,7 @@ def test_a_cache_that_could_not_be_finished_leaves_nothing(tmp_path):
         return np.zeros((4, 4, 3), np.uint8)
 
     with pytest.raises(InputError, match="3.png"):
-        images.cache(tmp_path / "pixels.npy", 5, 4, render)
+        images.cache(tmp_path / "pixels.npy", "abcde", 4, render)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,8 +200,9 @@ def test_nothing_has_the_caches_name_before_every_pixel_is_in_it(tmp_path):
         assert not path.exists()
         return np.full((4, 4, 3), i, np.uint8)
 
-    images.cache(path, 40, 4, render)
-    assert [file.name for file in path.parent.iterdir()] == ["pixels.npy"]
+    images.cache(path, list(map(str, range(40))), 4, render)
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == ["pixels.keys", "pixels.npy"]
 
 
 def test_a_full_disk_stops_the_cache_before_a_pixel_is_rendered(tmp_path, monkeypatch):
@@ -185,7 +211,7 @@ def test_a_full_disk_stops_the_cache_before_a_pixel_is_rendered(tmp_path, monkey
 
     monkeypatch.setattr(images.os, "posix_fallocate", full, raising=False)
     with pytest.raises(OSError, match=r"No space left.*pixels\.npy"):
-        images.cache(tmp_path / "pixels.npy", 5, 4, pytest.fail)
+        images.cache(tmp_path / "pixels.npy", "abcde", 4, pytest.fail)
     assert list(tmp_path.iterdir()) == []
 
 

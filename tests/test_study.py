@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import cohort as cohorts
-from cxrlib import experiments, files, heatmaps, profiles, study
+from cxrlib import experiments, files, heatmaps, images, profiles, study
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
 
@@ -177,6 +177,37 @@ def test_a_changed_radiograph_changes_the_fingerprint(real):
     path = study.radiographs(real, experiment)["path"][3]
     cv2.imwrite(path, np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8))
     assert study.fingerprint(real, experiment) != before
+
+
+def test_only_a_changed_radiograph_is_rendered_again(real, monkeypatch):
+    experiment = real.experiment("A")
+    study.pixels(real, experiment)
+    table = study.radiographs(real, experiment)
+    noise = np.random.default_rng(1).integers(0, 255, (40, 40), np.uint8)
+    cv2.imwrite(table["path"][3], noise)
+    rendered = []
+    load = images.load
+    monkeypatch.setattr(
+        images, "load", lambda path, size: rendered.append(path) or load(path, size)
+    )
+    pixels = study.pixels(real, experiment)
+    assert rendered == [table["path"][3]]
+    assert (pixels[3] == load(table["path"][3], 121)).all()
+
+
+def test_experiments_that_treat_images_alike_share_their_pixels(tiny, monkeypatch):
+    tiny = dataclasses.replace(tiny, image_size=122)
+    a, b = tiny.experiment("A"), tiny.experiment("B")
+    pixels = study.pixels(tiny, a)
+    rendered = []
+    image = study.image
+    monkeypatch.setattr(study, "image", lambda _, row: rendered.append(row) or image(tiny, row))
+    copies = study.pixels(tiny, b)
+    assert len(rendered) == (study.radiographs(tiny, b)["copy"] > 0).sum()
+    kept = study.radiographs(tiny, b).query("copy == 0")
+    files_of_a = study.radiographs(tiny, a)["file"].tolist()
+    places = [files_of_a.index(file) for file in kept["file"]]
+    assert (copies[kept.index] == pixels[places]).all()
 
 
 def test_a_radiograph_that_cannot_be_read_is_named_and_leaves_no_pixels(real, project):
