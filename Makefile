@@ -24,7 +24,7 @@ lab: .venv/ready
 	jupyter lab notebooks
 
 bench: .venv/ready
-	for script in benchmarks/*.py; do python $$script || exit 1; done
+	python -m benchmarks
 
 # "ready" is written last: an install that was cut starts again from nothing.
 .venv/ready: requirements.lock pyproject.toml

@@ -1,32 +1,37 @@
-"""How long heatmaps take against one forward pass: `python benchmarks/heatmaps.py`.
+"""Heatmaps of a set of radiographs, against one forward pass over it (what a user does anyway).
 
-The forward pass is what a user does anyway (`model.predict` on the same images). Grad-CAM through
-tf-keras-vis is what a user would otherwise do for the heatmaps.
+And against Grad-CAM through tf-keras-vis, what a user would otherwise do.
 """
 
-import statistics
-import time
+import functools
 
 import numpy as np
 
+from benchmarks.timing import Row, seconds
 from cxrlib import heatmaps, models, phantom
+from cxrlib.images import scaled
 
-EDGE, COUNT, TIMES = 128, 32, 3
+EDGE, COUNT = 128, 64
 FINAL = {"densenet121": "relu", "resnet50": "conv5_block3_out", "efficient": "block5_average"}
 
 
-def seconds(call):
-    """Times a call: the median of three, after one that traces the network."""
-    call()
-    taken = []
-    for _ in range(TIMES):
-        start = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+def measure(architectures=tuple(FINAL), edge=EDGE, count=COUNT):
+    """Yields the rows of this benchmark."""
+    images = scaled(np.stack([phantom.simulate(i, edge).image for i in range(count)]))
+    for architecture in architectures:
+        model = models.build(architecture, edge)
+        rate = {
+            name: count / seconds(functools.partial(explain, model, images))
+            for name, explain in WAYS.items()
+        }
+        what = f"Grad-CAM {architecture}, {edge} px"
+        yield Row(what, rate["ours"], "model.predict", rate["predict"], "images/s")
+        yield Row(what, rate["ours"], "tf-keras-vis", rate["tf-keras-vis"], "images/s")
+        what = f"guided saliency {architecture}, {edge} px"
+        yield Row(what, rate["saliency"], "model.predict", rate["predict"], "images/s")
 
 
-def through_tf_keras_vis(model, images):
+def _through_tf_keras_vis(model, images):
     """Grad-CAM on the final feature map as tf-keras-vis does it."""
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
@@ -40,17 +45,9 @@ def through_tf_keras_vis(model, images):
         )  # fmt: skip
 
 
-if __name__ == "__main__":
-    radiographs = np.stack([phantom.simulate(i, EDGE).image for i in range(COUNT)])
-    images = radiographs.astype(np.float32) / 255
-    for architecture in models.ARCHITECTURES:
-        model = models.build(architecture, EDGE)
-        forward = seconds(lambda m=model: m.predict(images, batch_size=heatmaps.CHUNK, verbose=0))
-        ours = seconds(lambda m=model: heatmaps.grad_cam(m, images, "COVID"))
-        theirs = seconds(lambda m=model: through_tf_keras_vis(m, images))
-        saliency = seconds(lambda m=model: heatmaps.saliency(m, images, "COVID"))
-        print(
-            f"{architecture:12s} {COUNT / forward:6.0f} images a second forward;"
-            f" Grad-CAM {ours / forward:4.2f} times that time, through tf-keras-vis"
-            f" {theirs / forward:4.2f}, guided saliency {saliency / forward:4.2f}"
-        )
+WAYS = {
+    "ours": lambda model, images: heatmaps.grad_cam(model, images, "COVID"),
+    "predict": lambda model, images: model.predict(images, batch_size=heatmaps.CHUNK, verbose=0),
+    "tf-keras-vis": _through_tf_keras_vis,
+    "saliency": lambda model, images: heatmaps.saliency(model, images, "COVID"),
+}

@@ -1,24 +1,32 @@
-"""How many phantoms a second one thread simulates: `python benchmarks/phantom.py`."""
+"""Phantoms: simulated on one thread, against decoding a radiograph's JPEG and resizing it."""
 
-import time
+import tempfile
+from pathlib import Path
 
 import cv2
 
-from cxrlib import phantom
+from benchmarks.timing import Row, seconds
+from cxrlib import images, phantom
 
-SIZES = (64, 128, 224)
-COUNT = 200
-
-
-def images_per_second(size, count=COUNT):
-    phantom.simulate(0, size)  # fills the caches
-    start = time.perf_counter()
-    for index in range(count):
-        phantom.simulate(index, size)
-    return count / (time.perf_counter() - start)
+SIZES, COUNT = (64, 128, 224), 100
 
 
-if __name__ == "__main__":
+def measure(sizes=SIZES, count=COUNT):
+    """Yields the rows of this benchmark."""
     cv2.setNumThreads(1)
-    for size in SIZES:
-        print(f"phantom {size:4d} px {images_per_second(size):6.0f} images a second, one thread")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "radiograph.jpeg"
+        grey = phantom.simulate(0, 512).image[..., 0]
+        cv2.imwrite(str(path), cv2.resize(grey, (1400, 1100), interpolation=cv2.INTER_CUBIC))
+        for size in sizes:
+            ours, theirs = (
+                count / seconds(lambda make=make: [make(i) for i in range(count)])
+                for make in (
+                    lambda i, size=size: phantom.simulate(i, size),
+                    lambda i, size=size: images.load(path, size),
+                )
+            )
+            yield Row(
+                f"phantoms, {size} px", ours, "loading a 1400 x 1100 JPEG", theirs, "images/s"
+            )
+    cv2.setNumThreads(-1)

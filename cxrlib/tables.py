@@ -648,6 +648,24 @@ def versions(these, name):
     return Table(frame, "Versions and machine.", name)
 
 
+def benchmarks(measured, name):
+    """Tabulates what `make bench` measured.
+
+    Args:
+        measured: DataFrame: what, ours, against, theirs, unit.
+        name: The table's label.
+    """
+    rows = [
+        (row.what, f"{row.ours:.3g} {row.unit}", row.against, f"{row.theirs:.3g} {row.unit}",
+         f"{row.ours / row.theirs:.2f}")
+        for row in measured.itertuples()
+    ]  # fmt: skip
+    columns = ["What", "Here", "Against", "There", "Ratio"]
+    machine = ", ".join(measured["machine"].unique())
+    caption = f"Speed, start-up and memory, each measured beside the alternative; {machine}."
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
 def effort(these):
     """Gives the numbers that prose about a study's effort glues, by key."""
     finished = [run for run in these if run.finished]

@@ -65,9 +65,11 @@ def train(
     if (folder / "model.keras").exists():  # written last: trained before what followed was cut
         _remove_checkpoints(folder)
         return history
-    model = _load_or_build(
-        folder, history, architecture, weights, schedule, pixels, seed, precision
-    )
+    keras.utils.set_random_seed(seed)
+    if len(history):
+        model = keras.saving.load_model(_checkpoint(folder, len(history)))
+    else:
+        model = start(architecture, pixels.shape[1], weights, schedule, precision)
     if not _done(history, schedule):
         recorder = _Recorder(folder, history, schedule)
         model.fit(
@@ -96,6 +98,58 @@ def train(
         model.save(temporary)
     _remove_checkpoints(folder)
     return history
+
+
+def start(architecture, image_size, weights, schedule, precision):
+    """Gives a network ready for its first step.
+
+    Networks of one shape that follow one another in a process are one network, whose weights and
+    optimizer begin anew: tracing it again would take longer than many an epoch.
+
+    Args:
+        architecture, image_size, weights: As `models.build` takes them.
+        schedule: `experiments.Schedule`.
+        precision: "float32" or "bfloat16" (weights stay float32).
+
+    Returns:
+        A compiled `keras.Model`; the one that was given before is no longer to be used.
+
+    Raises:
+        As `models.build`.
+    """
+    keras.config.set_dtype_policy(PRECISIONS[precision])
+    try:
+        built = models.build(architecture, image_size, weights)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    shape = (architecture, image_size, precision)
+    if shape in _STARTED:
+        model = _STARTED[shape]
+        model.set_weights(built.get_weights())
+        for variable in model.optimizer.variables:
+            variable.assign(ops.zeros_like(variable))
+    else:
+        model = _compiled(built)
+        _STARTED.clear()  # one is kept, so that memory does not grow with the arms
+        _STARTED[shape] = model
+    model.optimizer.learning_rate = schedule.learning_rate
+    return model
+
+
+_STARTED = {}
+
+
+def _compiled(model):
+    model.compile(
+        keras.optimizers.Adam(beta_1=0.9, beta_2=0.999, amsgrad=True),
+        loss="binary_crossentropy",
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), harsh_accuracy],
+        # On a processor XLA makes DenseNet-121 start a minute later and no step faster.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    # Its variables made now, the first step is traced once instead of twice (DenseNet-121: 13 s).
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def best_epoch(history):
@@ -131,28 +185,6 @@ def _batches(pixels, radiographs, split, schedule, seed=None, online=None, epoch
         passes=passes,
         epoch=epoch,
     )
-
-
-def _load_or_build(folder, history, architecture, weights, schedule, pixels, seed, precision):
-    """Loads the last epoch's checkpoint, or builds the network as it starts."""
-    keras.utils.set_random_seed(seed)
-    if len(history):
-        return keras.saving.load_model(_checkpoint(folder, len(history)))
-    keras.config.set_dtype_policy(PRECISIONS[precision])
-    try:
-        model = models.build(architecture, pixels.shape[1], weights)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    model.compile(
-        keras.optimizers.Adam(schedule.learning_rate, beta_1=0.9, beta_2=0.999, amsgrad=True),
-        loss="binary_crossentropy",
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), harsh_accuracy],
-        # On a processor XLA makes DenseNet-121 start a minute later and no step faster.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    # Its variables made now, the first step is traced once instead of twice (DenseNet-121: 13 s).
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def _in_float32(trained, architecture, image_size):

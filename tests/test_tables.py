@@ -54,6 +54,21 @@ def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
     assert tables.overall([run], "t").frame["Arm"][1] == "– paper (ImageNet)"
 
 
+def test_benchmarks_show_both_sides_and_their_ratio():
+    row = {
+        "what": "pixels",
+        "ours": 90.0,
+        "against": "a script",
+        "theirs": 45.0,
+        "unit": "images/s",
+    }
+    shown = tables.benchmarks(pd.DataFrame([row | {"machine": "Linux, 2 cores"}]), "t")
+    assert shown.frame.values.tolist() == [
+        ["pixels", "90 images/s", "a script", "45 images/s", "2.00"]
+    ]
+    assert "Linux, 2 cores" in shown.caption
+
+
 def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(these):
     frame = tables.thresholds(these[:1], "t").frame
     assert len(frame) == 2

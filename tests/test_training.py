@@ -97,6 +97,30 @@ def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
     assert recorder.followers[1].wait == 3
 
 
+def test_networks_of_one_shape_are_traced_once_and_start_anew(tiny):
+    def begin(image_size=121):
+        training.keras.utils.set_random_seed(3)
+        schedule = tiny.schedule(experiments.A, "efficient")
+        return training.start("efficient", image_size, None, schedule, "float32")
+
+    pixels = np.random.default_rng(0).random((4, 121, 121, 3), np.float32)
+    first = begin()
+    initial = first.get_weights()
+    state = [np.array(variable) for variable in first.optimizer.variables]
+    answers = [first.predict(pixels, verbose=0)]
+    first.fit(pixels, np.eye(4, 5), verbose=0)
+    step = first.train_function
+    assert not np.allclose(first.get_weights()[0], initial[0])
+    again = begin()
+    assert again.train_function is step
+    assert all((a == b).all() for a, b in zip(again.get_weights(), initial))
+    for variable, before in zip(again.optimizer.variables, state):
+        assert (np.array(variable) == before).all()
+    answers.append(again.predict(pixels, verbose=0))
+    assert (answers[0] == answers[1]).all()
+    assert begin(122).input_shape == (None, 122, 122, 3)
+
+
 def test_a_finished_run_is_not_trained_again_and_a_changed_one_is(tiny, project):
     first = efficient(dataclasses.replace(tiny, epochs=1))
     model = first.folder / "model.keras"

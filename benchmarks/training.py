@@ -1,0 +1,64 @@
+"""Training: images a second through our batches, against arrays already in memory (the limit).
+
+The third row of a network is what Experiment C's augmentation costs.
+"""
+
+import statistics
+import time
+
+import numpy as np
+
+from benchmarks.timing import Row
+from cxrlib import backend, phantom, training
+from cxrlib.batches import Batches
+from cxrlib.experiments import A, C
+from cxrlib.images import scaled
+
+NETWORKS = {"densenet121": (224, 48), "resnet50": (224, 48), "efficient": (128, 800)}
+"""Edge of the images, and how many an epoch has."""
+
+BATCH, EPOCHS = 16, 5
+
+
+class _Clock(backend.keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.perf_counter() - self.started
+
+
+def measure(networks=NETWORKS, epochs=EPOCHS):
+    """Yields the rows of this benchmark."""
+    for architecture, (edge, count) in networks.items():
+        rate = _rates(architecture, edge, count, epochs)
+        what = f"training {architecture}, {edge} px"
+        yield Row(f"{what}, A", rate["A"], "arrays in memory", rate["arrays"], "images/s")
+        yield Row(f"{what}, C", rate["C"], "arrays in memory", rate["arrays"], "images/s")
+        yield Row(f"{what}, C", rate["C"], "A: no augmentation", rate["A"], "images/s")
+
+
+def _rates(architecture, edge, count, epochs):
+    pixels = np.stack([phantom.simulate(i % 40, edge).image for i in range(count)])
+    targets = np.eye(5, dtype=np.float32)[np.arange(count) % 5]
+    precision = backend.choose_precision("auto")
+    model, clock = training.start(architecture, edge, None, A.schedule, precision), _Clock()
+
+    def fit(*data, **options):
+        model.fit(*data, shuffle=False, callbacks=[clock], verbose=0, **options)
+        return clock.seconds
+
+    def batches(ranges):
+        return Batches(pixels, targets, range(count), BATCH, seed=1, ranges=ranges)
+
+    in_memory = scaled(pixels)
+    ways = {
+        "arrays": lambda: fit(in_memory, targets, batch_size=BATCH),
+        "A": lambda: fit(batches(None)),
+        "C": lambda: fit(batches(C.online)),
+    }
+    for way in ways.values():
+        way()  # traced
+    # In turns, so that what else the machine does falls on all alike.
+    taken = [{name: way() for name, way in ways.items()} for _ in range(epochs)]
+    return {name: count / statistics.median(epoch[name] for epoch in taken) for name in ways}
