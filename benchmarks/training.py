@@ -14,7 +14,7 @@ from cxrlib.batches import Batches
 from cxrlib.experiments import A, C
 from cxrlib.images import scaled
 
-NETWORKS = {"densenet121": (224, 48), "resnet50": (224, 48), "efficient": (128, 800)}
+NETWORKS = {"densenet121": (224, 48), "resnet50": (224, 48), "efficient": (128, 1600)}
 """Edge of the images, and how many an epoch has."""
 
 BATCH, EPOCHS = 16, 5

@@ -227,7 +227,7 @@ def _one_pass(model, images, weights):
     maps = []
     for start in range(0, len(images), CHUNK):
         # Every chunk has the same shape, so the network is traced once.
-        for activation in features.predict(_padded(images, start), verbose=0):
+        for activation in features.predict_on_batch(_padded(images, start)):
             coarse = np.maximum(np.asarray(activation, np.float32) @ weights, 0)
             maps.append(_expanded(coarse, images))
     return np.stack(maps[: len(images)])

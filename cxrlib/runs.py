@@ -123,7 +123,7 @@ def load_all(folder):
     Raises:
         InputError: There is none.
     """
-    found = [load(path.parent) for path in sorted(Path(folder).glob("*/*/run.json"))]
+    found = [load(path.parent) for path in sorted(Path(folder).rglob("run.json"))]
     if not found:
         raise InputError(f"no runs below {folder}")
     return found

@@ -648,6 +648,37 @@ def versions(these, name):
     return Table(frame, "Versions and machine.", name)
 
 
+def precisions(singles, halves, name):
+    """Tabulates what computing in bfloat16 changes.
+
+    Args:
+        singles, halves: Runs in float32 and in bfloat16, of the same arms and several seeds.
+        name: The table's label.
+    """
+    single, half = trials.measured(singles), trials.measured(halves)
+    rows = []
+    for key in single[trials.ARM].drop_duplicates().itertuples(index=False, name=None):
+        for target, metric in (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "auc")):
+            facts = pd.Series((*key, target, metric), [*trials.ARM, "target", "metric"])
+            values = [
+                table.loc[(table[facts.index] == facts).all(axis=1), "value"]
+                for table in (single, half)
+            ]
+            rows.append([
+                f"{key[0]}\u2002{arm_label(*key[1:])}",
+                LABELS[metric] + ("" if target == "all" else f" for {target}"),
+                *(f"{100 * v.mean():.1f} ± {100 * v.std():.1f}" for v in values),
+                signed(*trials.shift(*values)),
+            ])  # fmt: skip
+    seeds = single["seed"].nunique()
+    caption = (
+        f"The same {seeds} seeds trained in float32 and in bfloat16: mean ± standard deviation over"
+        " seeds, and the difference of the means in points (95 % interval)."
+    )
+    columns = ["Arm", "Measure", "float32", "bfloat16", "Difference"]
+    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
 def benchmarks(measured, name):
     """Tabulates what `make bench` measured.
 

@@ -8,6 +8,7 @@ things, and a table shows both.
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
+from scipy.stats import ttest_ind
 
 from cxrlib import metrics, runs
 
@@ -75,6 +76,20 @@ def expected(values, level=0.95):
         return np.nan, np.nan
     half = student.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / n)
     return float(values.mean() - half), float(values.mean() + half)
+
+
+def shift(these, those, level=0.95):
+    """Tells how far a measure differs on average between two ways to train.
+
+    Args:
+        these, those: The measure, one value a seed, two or more of each.
+        level: Coverage.
+
+    Returns:
+        Mean of those less mean of these, and the ends of Welch's interval.
+    """
+    ends = ttest_ind(those, these, equal_var=False).confidence_interval(level)
+    return float(np.mean(those) - np.mean(these)), float(ends.low), float(ends.high)
 
 
 def verdict(values, printed, level=0.95):

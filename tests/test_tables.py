@@ -54,6 +54,19 @@ def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
     assert tables.overall([run], "t").frame["Arm"][1] == "– paper (ImageNet)"
 
 
+def test_precisions_are_compared_over_seeds(tmp_path):
+    single, half = (
+        [make_run(tmp_path / name / str(seed), seed=seed) for seed in seeds]
+        for name, seeds in (("float32", (1, 2, 3)), ("bfloat16", (4, 5, 6)))
+    )
+    shown = tables.precisions(single, half, "t")
+    assert shown.frame["Measure"].tolist() == ["Harsh accuracy", "Macro F1", "AUC for COVID"]
+    means = [float(cell.split(" ")[0]) for cell in shown.frame.iloc[0, 2:4]]
+    less = float(shown.frame["Difference"][0].split("\u00a0")[0].split(" ")[0].replace("−", "-"))
+    assert less == pytest.approx(means[1] - means[0], abs=0.11)
+    assert "3 seeds" in shown.caption
+
+
 def test_benchmarks_show_both_sides_and_their_ratio():
     row = {
         "what": "pixels",

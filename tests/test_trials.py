@@ -95,3 +95,12 @@ def test_a_table_of_seeds_has_their_mean_beside_the_first_and_the_papers(tmp_pat
     assert "split by image" in table.caption
     folded = [make_run(tmp_path / f"f{k}", seed=1, split=f"fold {k} of 2") for k in (1, 2)]
     assert "2 folds of patients, pooled" in tables.seeds(folded, "t").caption
+
+
+def test_two_ways_to_train_differ_by_welchs_interval():
+    mean, low, high = trials.shift([0.8, 0.9, 0.85], [0.9, 0.95, 0.94, 0.97])
+    assert mean == pytest.approx(0.09)
+    # By hand: standard error 0.0324, 3.04 degrees of freedom, t = 3.16.
+    assert (low, high) == pytest.approx((-0.0124, 0.1924), abs=0.0003)
+    swapped = trials.shift([0.9, 0.95, 0.94, 0.97], [0.8, 0.9, 0.85])
+    assert swapped == pytest.approx((-mean, -high, -low))
