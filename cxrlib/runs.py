@@ -1,6 +1,6 @@
 """Runs: one trained arm and all it left behind, in one folder. Reading them needs no Keras.
 
-run.json          experiment, arm, state, schedule, seed, fingerprint, versions, seconds
+run.json          experiment, arm, state, profile, schedule, fingerprint, versions, seconds
 history.csv       one row an epoch
 predictions.csv   probabilities of the validation and test radiographs
 metrics.csv       the measures on the test radiographs

@@ -351,6 +351,8 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
         "cover": profile.cover,
         "state": runs.RUNNING,
         "precision": backend.choose_precision(profile.precision),
+        "backend": backend.keras.backend.backend(),
+        "profile": dataclasses.asdict(profile),
     }
     where.mkdir(parents=True, exist_ok=True)
     files.write_json(info, where / "run.json")

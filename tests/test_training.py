@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import experiments, files, metrics, phantom, runs, study
+from cxrlib import experiments, files, metrics, phantom, profiles, runs, study
 from cxrlib.targets import TARGETS, encode
 
 training = pytest.importorskip("cxrlib.training")
@@ -39,6 +39,12 @@ def test_a_run_folder_holds_what_is_promised(undisturbed):
     assert info["parameters"] == 233_605
     assert undisturbed.history["epoch"].tolist() == [1, 2, 3]
     assert undisturbed.history["val_loss"].idxmin() + 1 == info["best_epoch"]
+
+
+def test_a_run_holds_the_profile_that_makes_it_again(undisturbed, tiny):
+    again = profiles.from_mapping(undisturbed.info["profile"])
+    assert again == tiny
+    assert again.folder_name == undisturbed.folder.parents[1].name
 
 
 def test_predictions_are_probabilities_of_validation_and_test(undisturbed):
