@@ -37,7 +37,7 @@ SPLITS = {
     "by-patient": "split by patient",
     "given": "split as the data came",
 }
-"""How a run's split reads in a caption."""
+"""How a split reads in a caption."""
 
 
 _ENDS = ["value", "low", "high"]
@@ -459,8 +459,11 @@ def arms(these, name):
     return Table(pd.DataFrame(rows), f"The arms and what became of them; {_split(these)}.", name)
 
 
-def setup(experiment, profile, name):
-    """Tabulates an experiment's numbers, the paper's beside what this study's profile runs."""
+def setup(experiment, profile, name, split):
+    """Tabulates an experiment's numbers, the paper's beside what this study's profile runs.
+
+    `split` says how its radiographs were split (see `study.split`).
+    """
     published = experiments.find(experiment.name)
     paper_schedule = published.schedule
     deep, small = (profile.schedule(experiment, a) for a in ("densenet121", "efficient"))
@@ -474,7 +477,7 @@ def setup(experiment, profile, name):
             experiment.treatment.replace("+", " + "),
             published.treatment.replace("+", " + "),
         ),
-        ("Split", SPLITS[profile.split].removeprefix("split "), "by image"),
+        ("Split", _how(split).removeprefix("split "), "by image"),
         ("Edge in pixels", profile.image_size, 768),
         ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
         ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
@@ -502,13 +505,13 @@ def cohort(table, name, split):
     counted["all"] = counted.sum(axis=1)
     counted.loc["all"] = counted.sum()
     frame = counted.reset_index().rename(columns={"group": "Group"})
-    return Table(frame, f"Radiographs by group and split; {SPLITS[split]}.", name)
+    return Table(frame, f"Radiographs by group and split; {_how(split)}.", name)
 
 
 def leakage(counts, name, split):
     """Tabulates test radiographs whose patient also occurs in training (see `cohort.leakage`)."""
     frame = counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
-    caption = f"Test radiographs of patients who also have one in training; {SPLITS[split]}."
+    caption = f"Test radiographs of patients who also have one in training; {_how(split)}."
     return Table(frame, caption, name)
 
 
@@ -525,7 +528,7 @@ def splits(these, others, name):
             arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
             cells = _cells(run.metrics, "all", ("accuracy", "macro_f1"))
             recall = _cells(run.metrics, "COVID", ("recall",))
-            rows.append([arm, SPLITS[run.info["split"]].removeprefix("split "), *cells, *recall])
+            rows.append([arm, _how(run.info["split"]).removeprefix("split "), *cells, *recall])
     columns = ["Arm", "Split", LABELS["accuracy"], LABELS["macro_f1"], "COVID recall"]
     caption = "The same arms under two splits: per cent (95 % interval, counting patients)."
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
@@ -549,7 +552,7 @@ def external(these, name):
     for run in these:
         arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
         said = run.external.assign(covid=run.external["p_COVID"] >= 0.5)
-        cells = {"Arm": f"{arm}, {SPLITS[run.info['split']]}"}
+        cells = {"Arm": f"{arm}, {_how(run.info['split'])}"}
         for group, part in said.groupby("group"):
             column = f"{group} ({len(part)}, {part['patient'].nunique()}\u00a0patients)"
             cells[column] = interval(*metrics.share(part["covid"], part["patient"]))
@@ -559,8 +562,12 @@ def external(these, name):
 
 
 def _split(these):
-    names = dict.fromkeys(run.info["split"] for run in these)
-    return " and ".join(SPLITS.get(name, f"split by patient, {name}") for name in names)
+    return " and ".join(map(_how, dict.fromkeys(run.info["split"] for run in these)))
+
+
+def _how(split):
+    """Says in words how radiographs were split; what is not among `SPLITS` is a fold."""
+    return SPLITS.get(split, f"split by patient, {split}")
 
 
 def _overall_cells(run):

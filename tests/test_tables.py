@@ -117,9 +117,16 @@ def test_the_front_page_has_its_numbers(tmp_path):
     assert 0 <= numbers["headline_covid_recall_c"] <= 100
 
 
+def test_a_fold_reads_as_what_it_is():
+    split = pd.DataFrame({"group": ["normal"] * 3, "split": ["train", "validation", "test"]})
+    assert "by patient, fold 1 of 2" in tables.cohort(split, "t", "fold 1 of 2").caption
+    setup = tables.setup(experiments.A, profiles.Profile(), "t", "fold 1 of 2").frame
+    assert ["Split", "by patient, fold 1 of 2", "by image"] in setup.values.tolist()
+
+
 def test_every_remaining_table_shows_its_facts(these):
     profile = profiles.Profile()
-    assert "0.001" in tables.setup(experiments.A, profile, "t").frame.to_string()
+    assert "0.001" in tables.setup(experiments.A, profile, "t", "paper").frame.to_string()
     assert "quick" in tables.profile(profile, "t").frame.to_string()
     assert "keras" in tables.versions(these, "t").frame.to_string()
     assert tables.effort(these)["training_minutes"] == 5
