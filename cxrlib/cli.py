@@ -193,9 +193,10 @@ def keep(profile: ProfileFile = QUICK):
 
     settings = profiles.read(_from_root(profile))
     kept = files.root() / "results" / settings.name
-    for title, frame in audit.report(studies.cohort(settings)).items():
-        name = title.lower().replace(" ", "-")
-        files.write_csv(frame, kept / "audit" / f"{name}.csv")
+    if settings.cohort != "phantom":  # nothing about phantoms needs finding out
+        for title, frame in audit.report(studies.cohort(settings)).items():
+            name = title.lower().replace(" ", "-")
+            files.write_csv(frame, kept / "audit" / f"{name}.csv")
     for trial in settings.trials:
         place = kept if trial.folder_name == settings.folder_name else kept / trial.trial_name
         found = runs.load_all(studies.folder(trial))

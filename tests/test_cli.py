@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from cxrlib import profiles
+from tests.conftest import make_run
+
 CXR = Path(sys.executable).with_name("cxr")
 PROFILES = Path(__file__).parents[1] / "profiles"
 GREY = np.full((64, 64), 99, np.uint8)
@@ -92,6 +95,21 @@ def test_every_command_explains_itself(name):
 def test_an_arm_of_another_experiment_is_refused_with_those_there_are(project):
     line = refused(project, "train", "B", "densenet121-imagenet")
     assert "densenet121-best" in line
+
+
+def test_keep_copies_the_numbers_of_every_seed_and_nothing_else(project):
+    options = profile(project, image_size=121, more_seeds=[719])
+    for trial in profiles.read(project / "profiles" / "odd.yml").trials:
+        make_run(project / "runs" / trial.folder_name)
+    outcome = subprocess.run(
+        [CXR, "keep", *options], cwd=project, capture_output=True, text=True, check=True
+    )
+    kept = project / "results" / "odd"
+    folders = [str(path.relative_to(kept)) for path in kept.rglob("efficient-none")]
+    assert sorted(folders) == ["A/efficient-none", "seed-719/A/efficient-none"]
+    assert len(outcome.stdout.splitlines()) == 2
+    names = {path.name for path in kept.rglob("*") if path.is_file()}
+    assert names == {"run.json", "history.csv", "predictions.csv", "metrics.csv"}
 
 
 @pytest.mark.slow
