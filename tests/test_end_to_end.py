@@ -1,6 +1,7 @@
 """The whole study on the smallest cohort: every arm, every notebook, the book, a browser."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_the_book_builds_without_a_single_warning(finished, tmp_path):
         [*command, "--path-output", str(tmp_path)], cwd=finished, capture_output=True, text=True
     )
     assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
+
+
+def test_negative_numbers_of_prose_have_a_minus(finished):
+    pages = (finished / "_build/html").rglob("*.html")
+    prose = [said for page in pages for said in re.findall(r"<p>.*?</p>", page.read_text(), re.S)]
+    said = " ".join(re.sub(r"<code.*?</code>|<[^>]*>", "", one) for one in prose)
+    assert re.search(r"\(−0\.\d", said)
+    assert re.findall(r".{20}[\s(]-\d.{9}", said) == []
 
 
 def test_every_page_opens_from_disk_without_error_outside_request_or_missing_image(finished):

@@ -7,6 +7,8 @@ An API page in seconds: autodoc mocks Keras, yet goes for the source of a class 
 from, and so imports Keras and TensorFlow after all. Told that there is no source, it does not.
 
 Docstrings as they read in the source: their columns stay columns, their colons stay colons.
+
+Negative numbers of prose with a minus, as in the tables: what a run glues comes with a hyphen.
 """
 
 import re
@@ -59,9 +61,17 @@ def as_written(app, what, name, thing, options, lines):
         lines[:] = "\n\n".join(blocks).split("\n")
 
 
+def minus_signs(app, doctree, name):
+    """Writes the hyphen before a number as a minus, in sentences only."""
+    for text in list(doctree.findall(nodes.Text)):
+        if type(text.parent) in (nodes.paragraph, nodes.inline):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<![\w-])-(?=\d)", "−", text)))
+
+
 def setup(app):
     """Registers the renderer that `html_math_renderer` names, and what has no source."""
     app.connect("autodoc-process-docstring", as_written, priority=400)
+    app.connect("doctree-resolved", minus_signs)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     for mocked in ("keras", "keras.utils"):
         ModuleAnalyzer.cache["module", mocked] = PycodeError("mocked")
