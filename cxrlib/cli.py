@@ -35,11 +35,15 @@ def study(
     profile: ProfileFile = QUICK,
     cores: Annotated[str, typer.Option(help="Processor cores to use: a number or all.")] = "all",
     book: Annotated[bool, typer.Option(help="Run the notebooks and build the book too.")] = True,
+    check: Annotated[
+        Path | None, typer.Option(help="Runs of another study: say whether this one repeats them.")
+    ] = None,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
-    from cxrlib import profiles
+    from cxrlib import profiles, runs
 
-    profiles.read(_from_root(profile))
+    settings = profiles.read(_from_root(profile))
+    others = runs.load_all(check) if check else []
     command = [
         sys.executable, "-m", "snakemake", "book" if book else "arms",
         "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={profile}",
@@ -54,6 +58,28 @@ def study(
         ).returncode
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
+    if check:
+        _check(settings, others)
+
+
+def _check(settings, others):
+    """Says whether a finished study repeats the runs of another one."""
+    from cxrlib import reproduction, runs
+    from cxrlib import study as studies
+
+    these = [run for trial in settings.trials for run in runs.load_all(studies.folder(trial))]
+    found = reproduction.compare(these, others)
+    _print_table("Against the other study", found.drop(columns="differs").round(4))
+    for facts in dict.fromkeys(filter(None, found["differs"])):
+        print(f"made otherwise: {facts}")
+    apart = found[~found["verdict"].isin(reproduction.REPRODUCED)]
+    if len(apart):
+        names = ", ".join(
+            f"{row.experiment} {row.arm} ({row.verdict})" for row in apart.itertuples()
+        )
+        print(f"cxr: not reproduced: {names}", file=sys.stderr)
+        raise typer.Exit(1)
+    print("reproduced: every arm came out as it did there")
 
 
 @app.command()

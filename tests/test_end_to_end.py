@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 
 from tests import browser
@@ -75,6 +76,24 @@ def test_a_second_study_has_nothing_to_do(finished):
     outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert page.stat().st_mtime_ns == before
+
+
+def test_a_study_is_checked_against_the_runs_of_another(finished, tmp_path):
+    study = next((finished / "runs").glob("smoke-*/A")).parent
+    others = shutil.copytree(study, tmp_path / "others")
+    command = ("study", "--profile", "profiles/smoke.yml", "--check", str(others))
+    outcome = cxr(*command, folder=finished)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert "reproduced: every arm came out as it did there" in outcome.stdout
+    predictions = others / "A" / "efficient" / "predictions.csv"
+    table = pd.read_csv(predictions)
+    table["p_COVID"] = 1 - table["p_COVID"]
+    table.to_csv(predictions, index=False)
+    outcome = cxr(*command, folder=finished)
+    assert outcome.returncode == 1
+    assert "not reproduced: A efficient (different)" in outcome.stderr
+    nowhere = cxr(*command[:-1], str(tmp_path / "nowhere"), folder=finished)
+    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
 
 
 def test_the_book_builds_without_a_single_warning(finished, tmp_path):

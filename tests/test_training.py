@@ -18,6 +18,10 @@ def efficient(profile, name="A"):
     return study.train(profile, experiment, experiment.arms[-1])
 
 
+def exact(one, other):
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tiny, tmp_path_factory):
     """Experiment C's Efficient, trained without a cut."""
@@ -79,8 +83,8 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     monkeypatch.setattr(training, "write_csv", write)
     resumed = efficient(tiny, "C")
     columns = undisturbed.history.columns.drop("seconds")
-    pd.testing.assert_frame_equal(resumed.history[columns], undisturbed.history[columns])
-    pd.testing.assert_frame_equal(resumed.predictions, undisturbed.predictions)
+    exact(resumed.history[columns], undisturbed.history[columns])
+    exact(resumed.predictions, undisturbed.predictions)
 
 
 def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
@@ -209,7 +213,7 @@ def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp
         with pytest.raises(Killed):
             train("cut")
     columns = uncut.columns.drop("seconds")
-    pd.testing.assert_frame_equal(train("cut")[columns], uncut[columns])
+    exact(train("cut")[columns], uncut[columns])
     kept = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("uncut", "cut")]
     assert kept[0] == kept[1]
 
