@@ -82,8 +82,8 @@ def _elsewhere(profile, experiment, arm, root):
     run = study.train(profile, experiment, arm)
     if not run.finished:
         raise InputError(f"{run.experiment} {run.arm} was not run: {run.info['reason']}")
-    from cxrlib import backend  # seconds: Keras comes with it
+    from cxrlib import models  # seconds: Keras comes with it
 
     collection = cohorts.apart(cohorts.read_covid_chestxray(root), study.everything(profile))
-    model = backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
+    model = models.load(run.folder / "model.keras")
     return run, model, collection.assign(split="test", copy=0)

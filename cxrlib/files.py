@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -55,6 +56,22 @@ def replacing(path):
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def reading(path):
+    """Says of a file that cannot be read, though it is there, that it is damaged.
+
+    Raises:
+        InputError: It is damaged; the message names it.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()
+        raise InputError(
+            f"{path} is damaged ({reason[0] if reason else 'cut short'}): delete it and run again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -128,7 +145,5 @@ def read_json(path):
     Raises:
         InputError: It is damaged.
     """
-    try:
+    with reading(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): delete it and run again") from error

@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrlib import decode
 from cxrlib.errors import InputError
-from cxrlib.files import replacing
+from cxrlib.files import reading, replacing
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
 """Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
@@ -204,7 +204,12 @@ def cache(path, keys, size, render, progress=iter):
             pixels.flush()
         with replacing(path.with_suffix(KEYS)) as temporary:
             temporary.write_text("\n".join(keys), encoding="utf-8")
-    return np.load(path, mmap_mode="r")
+    return _opened(path)
+
+
+def _opened(path):
+    with reading(path):
+        return np.load(path, mmap_mode="r")
 
 
 def _rendered(folder, keys):
@@ -214,7 +219,7 @@ def _rendered(folder, keys):
         listed = held_by.with_suffix(KEYS)
         held = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
         if wanted.intersection(held):
-            pixels = np.load(held_by, mmap_mode="r")
+            pixels = _opened(held_by)
             found |= {key: image for key, image in zip(held, pixels) if key in wanted}
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
 from cxrlib.experiments import ARCHITECTURES
+from cxrlib.files import reading
 from cxrlib.targets import TARGETS
 
 layers = keras.layers
@@ -57,6 +58,16 @@ def build(architecture, image_size, weights=None):
     if architecture == "efficient":
         return _efficient(image_size, weights)
     return _deep(architecture, image_size, weights)
+
+
+def load(path):
+    """Reads a network that training left, to predict and explain.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    with reading(path):
+        return keras.saving.load_model(path, compile=False)
 
 
 def _deep(architecture, image_size, weights):

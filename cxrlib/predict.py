@@ -142,12 +142,12 @@ def network(run):
     again = f"`cxr train {run.experiment} {run.folder.name}` trains it"
     if not run.finished:
         raise InputError(f"the run in {run.folder} is {run.info['state']}: {again}")
-    from cxrlib.backend import keras  # seconds
+    path = run.folder / "model.keras"
+    if not path.exists():
+        raise InputError(f"{path} is not there: {again}")
+    from cxrlib import models  # seconds: Keras comes with it
 
-    try:
-        return keras.saving.load_model(run.folder / "model.keras", compile=False)
-    except (ValueError, OSError) as error:
-        raise InputError(f"{run.folder / 'model.keras'} cannot be read: {again}") from error
+    return models.load(path)
 
 
 def _rows(model, run, paths):

@@ -19,12 +19,18 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.errors import InputError
-from cxrlib.files import read_json, replacing
+from cxrlib.files import read_json, reading, replacing
 
 KEPT = (
     "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
     "attention.csv",
 )  # fmt: skip
+FACTS = ("experiment", "arm", "architecture", "weights", "state")
+"""What run.json says of every run; it says more of one that was trained."""
+
+LEFT = ("history.csv", "predictions.csv", "metrics.csv", "model.keras", "heatmaps.npy")
+"""Files that a finished run has left; one that was damaged and deleted is made anew."""
+
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 
 
@@ -63,12 +69,12 @@ class Run:
     @property
     def history(self):
         """DataFrame with one row an epoch: loss, accuracy, harsh_accuracy, val_*, learning_rate."""
-        return pd.read_csv(self.folder / "history.csv")
+        return _table(self.folder / "history.csv")
 
     @property
     def predictions(self):
         """DataFrame: file, group, patient, copy, split, y_*, p_*; validation and test."""
-        return pd.read_csv(self.folder / "predictions.csv")
+        return _table(self.folder / "predictions.csv")
 
     @property
     def test_predictions(self):
@@ -85,24 +91,26 @@ class Run:
     @property
     def metrics(self):
         """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
-        return pd.read_csv(self.folder / "metrics.csv")
+        return _table(self.folder / "metrics.csv")
 
     @property
     def external(self):
         """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""
         path = self.folder / "external.csv"
-        return pd.read_csv(path) if path.exists() else None
+        return _table(path) if path.exists() else None
 
     @property
     def attention(self):
         """DataFrame as `external.look` gives it; None if nobody looked."""
         path = self.folder / "attention.csv"
-        return pd.read_csv(path) if path.exists() else None
+        return _table(path) if path.exists() else None
 
     @property
     def heatmaps(self):
         """uint8 memory map (n test radiographs, edge, edge), row by row `test_predictions`."""
-        return np.load(self.folder / "heatmaps.npy", mmap_mode="r")
+        path = self.folder / "heatmaps.npy"
+        with reading(path):
+            return np.load(path, mmap_mode="r")
 
 
 def load(folder):
@@ -114,7 +122,14 @@ def load(folder):
     folder = Path(folder)
     if not (folder / "run.json").is_file():
         raise InputError(f"no run in {folder}: `cxr train EXPERIMENT ARM` makes one")
-    return Run(folder, read_json(folder / "run.json"))
+    info = read_json(folder / "run.json")
+    missing = [fact for fact in FACTS if fact not in info]
+    if missing:
+        raise InputError(
+            f"{folder / 'run.json'} lacks {', '.join(missing)}: made by another version?"
+            " delete the folder and run again"
+        )
+    return Run(folder, info)
 
 
 def load_all(folder):
@@ -179,6 +194,11 @@ def histories(runs):
 def attention(runs):
     """Joins what finished runs looked at in radiographs from elsewhere, as `metrics` does."""
     return _joined(runs, "attention")
+
+
+def _table(path):
+    with reading(path):
+        return pd.read_csv(path)
 
 
 def _joined(runs, what):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cxrlib import files, heatmaps, predict, runs, study, tables, targets, training
+from cxrlib import files, heatmaps, models, predict, runs, study, tables, targets, training
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
@@ -358,7 +358,7 @@ def retrain(profile, run, *, seed, shuffled=False):
             label=folder.name,
             lines=True,
         )
-    return keras.saving.load_model(folder / "model.keras", compile=False)
+    return models.load(folder / "model.keras")
 
 
 def shuffle(radiographs, seed):

@@ -249,11 +249,15 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         else:
             run = runs.load(where)
             unchanged = all(run.info.get(key) == value for key, value in facts.items())
-            settled = run.finished or (run.info["state"] == runs.NOT_RUN and not retry)
+            lost = [name for name in runs.LEFT if not (where / name).exists()]
+            whole = run.finished and not lost
+            settled = whole or (run.info["state"] == runs.NOT_RUN and not retry)
             if settled and unchanged:
                 return run
             if not unchanged:
                 shutil.rmtree(where)  # made from other inputs: nothing of it can be continued
+            elif run.finished and set(lost) - {"heatmaps.npy"}:
+                (where / "model.keras").unlink(missing_ok=True)  # it would end the training at once
         return _train(profile, experiment, where, facts, schedule, weights, lines)
 
 
@@ -378,7 +382,7 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
         info |= {"state": runs.NOT_RUN, "reason": str(error)}
         files.write_json(info, where / "run.json")
         return runs.load(where)
-    model = backend.keras.saving.load_model(where / "model.keras", compile=False)
+    model = models.load(where / "model.keras")
     heatmaps.write(where / "heatmaps.npy", model, cache, table)
     info |= {
         "state": runs.FINISHED,

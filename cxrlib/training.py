@@ -14,7 +14,7 @@ from tqdm import tqdm
 from cxrlib import metrics, models
 from cxrlib.backend import PRECISIONS, keras
 from cxrlib.batches import Batches
-from cxrlib.files import replacing, write_csv
+from cxrlib.files import reading, replacing, write_csv
 from cxrlib.targets import TARGETS
 
 ops = keras.ops
@@ -67,7 +67,9 @@ def train(
         return history
     keras.utils.set_random_seed(seed)
     if len(history):
-        model = keras.saving.load_model(_checkpoint(folder, len(history)))
+        newest = _checkpoint(folder, len(history))
+        with reading(newest):
+            model = keras.saving.load_model(newest)
     else:
         model = start(architecture, pixels.shape[1], weights, schedule, precision)
     if not _done(history, schedule):
@@ -87,8 +89,7 @@ def train(
             verbose=0,
         )
         history = recorder.history
-    best = _checkpoint(folder, best_epoch(history))
-    trained = keras.saving.load_model(best, compile=False)
+    trained = models.load(_checkpoint(folder, best_epoch(history)))
     model = _in_float32(trained, architecture, pixels.shape[1])
     predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
     write_csv(predictions, folder / "predictions.csv")
@@ -203,8 +204,20 @@ def _remove_checkpoints(folder):
 
 
 def _read_history(folder):
+    """Reads the epochs whose network, and the best one's among them, can be gone on from."""
     path = folder / "history.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame({"epoch": []})
+    if not path.exists():
+        return pd.DataFrame({"epoch": []})
+    with reading(path):
+        history = pd.read_csv(path)
+    if (folder / "model.keras").exists():
+        return history
+    kept = len(history)
+    while kept and not all(
+        _checkpoint(folder, epoch).exists() for epoch in (kept, best_epoch(history[:kept]))
+    ):
+        kept -= 1  # a damaged checkpoint was deleted, as its message said
+    return history[:kept]
 
 
 def _done(history, schedule):

@@ -125,6 +125,16 @@ def test_keys_whose_pixels_were_deleted_are_rendered_again(tmp_path):
         (tmp_path / f"{name}.npy").unlink()
 
 
+def test_a_damaged_cache_is_named(tmp_path):
+    path = tmp_path / "pixels.npy"
+    images.cache(path, "abc", 4, lambda i: np.zeros((4, 4, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(InputError, match=r"pixels\.npy is damaged .*delete it and run again"):
+        images.cache(path, "abc", 4, pytest.fail)
+    with pytest.raises(InputError, match=r"pixels\.npy is damaged"):
+        images.cache(tmp_path / "other.npy", "abcd", 4, pytest.fail)
+
+
 def test_a_cache_that_could_not_be_finished_leaves_nothing(tmp_path):
     def render(i):
         if i == 3:

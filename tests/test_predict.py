@@ -99,7 +99,10 @@ def test_a_run_that_has_no_network_says_how_to_get_one(tmp_path):
     with pytest.raises(InputError, match="is running: `cxr train A efficient-none` trains it"):
         predict.predict(halted, [])
     lost = make_run(tmp_path / "lost", image_size=SIZE)
-    with pytest.raises(InputError, match="model.keras cannot be read: `cxr train"):
+    with pytest.raises(InputError, match="model.keras is not there: `cxr train"):
+        predict.predict(lost, [])
+    (lost.folder / "model.keras").write_bytes(b"half a network")
+    with pytest.raises(InputError, match="model.keras is damaged .*delete it and run again"):
         predict.predict(lost, [])
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from cxrlib import runs
 from cxrlib.errors import InputError
+from tests.conftest import make_run
 
 
 def test_a_damaged_run_says_what_to_do(tmp_path):
@@ -19,10 +20,26 @@ def test_a_damaged_run_says_what_to_do(tmp_path):
         runs.load_all(tmp_path / "nothing")
 
 
+def test_a_run_of_another_version_is_told_by_what_it_lacks(tmp_path):
+    (tmp_path / "run.json").write_text('{"experiment": "A", "arm": "efficient", "weights": "none"}')
+    with pytest.raises(InputError, match=r"lacks architecture, state: .*another version"):
+        runs.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["history", "predictions", "metrics", "heatmaps"])
+def test_a_damaged_file_of_a_run_is_named(tmp_path, name):
+    run = make_run(tmp_path)
+    path = next(run.folder.glob(f"{name}.*"))
+    path.write_bytes(path.read_bytes()[:100] if name == "heatmaps" else b"")
+    with pytest.raises(InputError, match=rf"{path.name} is damaged .*delete it and run again"):
+        getattr(run, name)
+
+
 def test_keeping_a_run_leaves_network_and_pictures_behind(tmp_path):
     folder = tmp_path / "runs" / "A" / "efficient"
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"experiment": "A", "arm": "efficient"}))
+    facts = dict.fromkeys(runs.FACTS, "x") | {"experiment": "A", "arm": "efficient"}
+    (folder / "run.json").write_text(json.dumps(facts))
     for name in ("history.csv", "model.keras", "heatmaps.npy"):
         (folder / name).write_text("x")
     runs.keep(runs.load_all(tmp_path / "runs"), tmp_path / "kept")

@@ -1,12 +1,14 @@
 """An arm leaves a complete run folder, goes on after a kill, and is never trained twice."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxrlib import experiments, files, metrics, phantom, profiles, runs, study
+from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS, encode
 
 training = pytest.importorskip("cxrlib.training")
@@ -85,6 +87,44 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     columns = undisturbed.history.columns.drop("seconds")
     exact(resumed.history[columns], undisturbed.history[columns])
     exact(resumed.predictions, undisturbed.predictions)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_damaged_checkpoint_is_named_and_once_deleted_gone_on_without(
+    undisturbed, tiny, project, monkeypatch, epoch
+):
+    class Killed(BaseException):
+        pass
+
+    def dying(frame, path):
+        write(frame, path)
+        if path.name == "history.csv" and len(frame) == 2:
+            raise Killed
+
+    write = files.write_csv
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_csv", dying)
+        with pytest.raises(Killed):
+            efficient(tiny, "C")
+    folder = study.run_folder(tiny, tiny.experiment("C"), tiny.experiment("C").arms[0])
+    checkpoint = folder / f"checkpoint-{epoch:04d}.keras"
+    if epoch == 2:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+        with pytest.raises(InputError, match=r"checkpoint-0002\.keras is damaged .*delete it"):
+            efficient(tiny, "C")
+    checkpoint.unlink(missing_ok=True)
+    exact(efficient(tiny, "C").predictions, undisturbed.predictions)
+
+
+@pytest.mark.parametrize("name", runs.LEFT)
+def test_a_deleted_file_of_a_finished_run_is_made_anew(undisturbed, tiny, project, name):
+    folder = study.run_folder(tiny, tiny.experiment("C"), tiny.experiment("C").arms[0])
+    shutil.copytree(undisturbed.folder, folder)
+    (folder / name).unlink()
+    again = efficient(tiny, "C")
+    assert {path.name for path in folder.iterdir()} >= set(runs.LEFT)
+    exact(again.predictions, undisturbed.predictions)
+    assert (again.heatmaps == undisturbed.heatmaps).all()
 
 
 def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
