@@ -1,13 +1,15 @@
 # The run graph: arms, then notebooks, then the book. `cxr study` calls it; on a cluster the same
-# file runs through one of Snakemake's executor plugins.
+# file sends the arms out through one of Snakemake's executor plugins (see cluster/).
 #
-# An arm's "done" mark is all that Snakemake manages: it deletes outputs before it reruns a job, and
-# a run folder must survive that to go on from its last epoch. `cxr train` itself decides whether
-# there is anything left to train.
+# Snakemake deletes outputs before it reruns a job, and a run folder must survive that to go on from
+# its last epoch. So what it manages is the run packed as one file, which also reaches machines
+# that share no disk; `cxr train` itself decides whether there is anything left to train.
 
+import hashlib
 from pathlib import Path
 
-from cxrlib import files, notebooks, profiles, study
+import cxrlib
+from cxrlib import notebooks, profiles
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
@@ -22,8 +24,13 @@ NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment
                   "10-gallery": "ABC", "11-sanity": "A"}
 
 
-def done(experiments):
-    return [f"runs/{t}/{e}/{arm}/done" for t in TRIALS for e in experiments for arm in ARMS[e]]
+localrules:
+    book,
+    notebook,
+
+
+def packed(experiments):
+    return [f"runs/{t}/{e}/{arm}.zip" for t in TRIALS for e in experiments for arm in ARMS[e]]
 
 
 def rivals(wildcards):
@@ -31,50 +38,59 @@ def rivals(wildcards):
     architecture, _, weights = wildcards.arm.partition("-")
     if weights != "best":
         return []
-    return [
-        f"runs/{wildcards.trial}/A/{arm}/done" for arm in ARMS["A"] if arm.startswith(architecture)
-    ]
+    return [f"runs/{wildcards.trial}/A/{arm}.zip" for arm in ARMS["A"] if arm.startswith(architecture)]
+
+
+def sources():
+    """Digests the modules that a run is made from, on whichever machine."""
+    folder = Path(cxrlib.__file__).parent
+    paths = [path for module in MADE_FROM for path in sorted(folder.glob(f"{module}.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 rule book:
     input:
-        expand("book/experiments/{name}.ipynb", name=notebooks.names()),
-        "_config.yml",
-        [str(p) for p in Path("book").rglob("*") if p.is_file() and "experiments" not in p.parts],
+        local(expand("book/experiments/{name}.ipynb", name=notebooks.names())),
+        local("_config.yml"),
+        local([
+            str(p) for p in Path("book").rglob("*") if p.is_file() and "experiments" not in p.parts
+        ]),
     output:
-        "_build/html/index.html",
+        local("_build/html/index.html"),
     shell:
         "jupyter-book build --quiet book"
 
 
 rule arms:
     input:
-        done("ABC"),
+        packed("ABC"),
 
 
 rule arm:
     input:
         rivals,
-        [str(p) for module in MADE_FROM for p in Path("cxrlib").glob(f"{module}.py")],
     output:
-        touch("runs/{trial}/{experiment}/{arm}/done"),
+        "runs/{trial}/{experiment}/{arm}.zip",
     params:
         seed=lambda wildcards: TRIALS[wildcards.trial].seed,
         fold=lambda wildcards: TRIALS[wildcards.trial].fold,
+        sources=sources(),
     threads: PROFILE.threads or workflow.cores
     shell:
-        "cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE}"
-        " --seed {params.seed} --fold {params.fold} --lines"
+        "cxr unpack {input} &&"
+        " cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE}"
+        " --seed {params.seed} --fold {params.fold} --lines &&"
+        " cxr pack runs/{wildcards.trial}/{wildcards.experiment}/{wildcards.arm} {output}"
 
 
 rule notebook:
     input:
-        lambda wildcards: done(NOTEBOOK_NEEDS.get(wildcards.name, "")),
-        "notebooks/{name}.ipynb",
-        SHOWN,
+        local("notebooks/{name}.ipynb"),
+        local(SHOWN),
+        runs=lambda wildcards: packed(NOTEBOOK_NEEDS.get(wildcards.name, "")),
     output:
-        "book/experiments/{name}.ipynb",
+        local("book/experiments/{name}.ipynb"),
     params:
         profile=PROFILE.folder_name,
     shell:
-        "cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE}"
+        "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE}"

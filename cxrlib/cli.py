@@ -212,6 +212,28 @@ def notebook(
 
 
 @app.command()
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    file: Annotated[Path, typer.Argument(help="The zip file to write.")],
+):
+    """Write a run as one file, to be carried to another machine."""
+    from cxrlib import runs
+
+    runs.pack(folder, file)
+
+
+@app.command()
+def unpack(
+    packed: Annotated[list[Path] | None, typer.Argument(metavar="FILE...")] = None,
+):
+    """Put packed runs where they were, unless the same are there."""
+    from cxrlib import runs
+
+    for path in packed or []:
+        print(runs.unpack(path))
+
+
+@app.command()
 def keep(profile: ProfileFile = QUICK):
     """Copy a study's numbers, no networks and no pictures, to results/ to be committed."""
     from cxrlib import audit, profiles, runs

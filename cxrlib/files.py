@@ -3,14 +3,19 @@
 import contextlib
 import csv
 import fcntl
+import glob
 import hashlib
 import json
 import os
+import re
+import socket
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cxrlib.errors import InputError
+
+_HOST = re.sub(r"\W", "_", socket.gethostname())
 
 
 def root():
@@ -33,7 +38,8 @@ def root():
 def replacing(path):
     """Gives a temporary name to write to, and renames it to `path` if all went well.
 
-    The temporary name keeps the ending, because some writers choose their format by it.
+    The temporary name keeps the ending, because some writers choose their format by it. What a
+    killed process of this machine left under such a name is deleted.
 
     Args:
         path: The file that is wanted; its folder is made when missing.
@@ -46,7 +52,10 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}{path.suffix}")
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.{_HOST}-*{path.suffix}"):
+        if not _is_alive(left.name.removesuffix(path.suffix).rpartition("-")[2]):
+            left.unlink(missing_ok=True)
     try:
         yield temporary
         temporary.replace(path)
@@ -56,6 +65,16 @@ def replacing(path):
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_alive(process):
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ heatmaps.npy      one heatmap a test radiograph
 """
 
 import shutil
+import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.errors import InputError
-from cxrlib.files import read_json, reading, replacing
+from cxrlib.files import locked, read_json, reading, replacing, root
 
 KEPT = (
     "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
@@ -175,6 +177,53 @@ def keep(runs, folder):
                     shutil.copyfile(run.folder / name, temporary)
         written.append(target)
     return written
+
+
+def pack(folder, path):
+    """Writes a run folder as one zip file, to be carried to another machine.
+
+    Args:
+        folder: The run folder, somewhere in the study's.
+        path: The file.
+
+    Raises:
+        InputError: There is no run in the folder, or it is still being trained.
+    """
+    folder = Path(folder)
+    if load(folder).info["state"] == RUNNING:
+        raise InputError(f"the run in {folder} has not ended: `cxr train` goes on with it")
+    place = folder.resolve().relative_to(root())
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
+        for name in ("run.json", *LEFT):
+            if (folder / name).exists():
+                packed.write(folder / name, place / name)
+
+
+def unpack(path):
+    """Puts a packed run where it was in the study, unless the same run is there.
+
+    Args:
+        path: What `pack` wrote.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        InputError: The file is damaged or not a packed run.
+    """
+    with reading(path), zipfile.ZipFile(path) as packed:
+        told = next((name for name in packed.namelist() if name.endswith("/run.json")), None)
+        if told is None or not told.startswith("runs/"):
+            raise ValueError("no run in it")
+        folder = root() / Path(told).parent
+        with locked(folder):
+            here = folder / "run.json"
+            if not here.exists() or here.read_bytes() != packed.read(told):
+                with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+                    packed.extractall(temporary)
+                    shutil.rmtree(folder, ignore_errors=True)
+                    (Path(temporary) / Path(told).parent).rename(folder)
+    return folder
 
 
 def metrics(runs):

@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +31,30 @@ def test_a_full_disk_is_named_with_the_file_and_leaves_nothing(tmp_path):
         part.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(path.parent.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_a_living_one_writes_stays(tmp_path):
+    path = tmp_path / "history.csv"
+    code = (
+        "import sys, time; from cxrlib import files\n"
+        "with files.replacing(sys.argv[1]) as temporary:\n"
+        "    temporary.touch(); print(flush=True); time.sleep(60)"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    for writer in writers:
+        writer.stdout.readline()
+    assert len(list(tmp_path.iterdir())) == 2
+    writers[0].kill()
+    writers[0].communicate()
+    with files.replacing(path) as temporary:
+        temporary.touch()
+        others = [other for other in tmp_path.iterdir() if other != temporary]
+        assert [str(writers[1].pid) in other.name for other in others] == [True]
+    writers[1].kill()
+    writers[1].communicate()
 
 
 def test_the_temporary_name_keeps_the_ending(tmp_path):

@@ -1,6 +1,7 @@
 """Run folders say what they lack, and what is kept of them."""
 
 import json
+import zipfile
 
 import pandas as pd
 import pytest
@@ -61,3 +62,46 @@ def test_histories_of_several_arms_are_joined_with_their_names(tmp_path):
     assert joined.groupby("arm")["epoch"].max().to_dict() == {"efficient": 2, "resnet50-none": 2}
     with pytest.raises(InputError, match="none of these runs is finished"):
         runs.histories([])
+
+
+@pytest.fixture
+def packed(project):
+    """A run of a study, and the same packed."""
+    run = make_run(project / "runs" / "study-1")
+    runs.pack(run.folder, project / "carried.zip")
+    return run, project / "carried.zip"
+
+
+def test_a_packed_run_is_put_where_it_was_in_another_folder(packed, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "Snakefile").touch()
+    monkeypatch.chdir(elsewhere)
+    run, file = packed
+    folder = runs.unpack(file)
+    assert folder == elsewhere / "runs" / "study-1" / "A" / "efficient-none"
+    pd.testing.assert_frame_equal(runs.load(folder).predictions, run.predictions)
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, f".{folder.name}.lock"}
+
+
+def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
+    run, file = packed
+    (run.folder / "own.txt").touch()
+    runs.unpack(file)
+    assert (run.folder / "own.txt").exists()
+    (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
+    runs.unpack(file)
+    assert runs.load(run.folder).info["seed"] == 1
+    assert not (run.folder / "own.txt").exists()
+
+
+def test_what_cannot_be_packed_or_unpacked_is_refused(project):
+    running = make_run(project / "runs" / "study-1", state=runs.RUNNING)
+    with pytest.raises(InputError, match="has not ended: `cxr train`"):
+        runs.pack(running.folder, project / "carried.zip")
+    (project / "text.zip").write_text("no zip")
+    with pytest.raises(InputError, match=r"text\.zip is damaged"):
+        runs.unpack(project / "text.zip")
+    with zipfile.ZipFile(project / "other.zip", "w") as other:
+        other.writestr("readme.txt", "no run")
+    with pytest.raises(InputError, match=r"other\.zip is damaged \(no run in it\)"):
+        runs.unpack(project / "other.zip")
