@@ -35,6 +35,9 @@ def study(
     profile: ProfileFile = QUICK,
     cores: Annotated[str, typer.Option(help="Processor cores to use: a number or all.")] = "all",
     book: Annotated[bool, typer.Option(help="Run the notebooks and build the book too.")] = True,
+    on: Annotated[
+        Path | None, typer.Option(help="A cluster's settings: cluster/slurm, say.")
+    ] = None,
     check: Annotated[
         Path | None, typer.Option(help="Runs of another study: say whether this one repeats them.")
     ] = None,
@@ -50,6 +53,11 @@ def study(
         # The lock below outlives no process, so a killed study needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
     ]  # fmt: skip
+    if on is not None:
+        on = _from_root(on).resolve()
+        if not (on / "config.yaml").is_file():
+            raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
+        command += ["--workflow-profile", str(on)]
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with files.locked(files.root() / "runs" / "study"):

@@ -61,6 +61,7 @@ def test_unknown_names_are_refused_with_the_choices(project):
     assert "has no arm 'eficient'" in refused(project, "train", "A", "eficient")
     assert "no profile" in refused(project, "study", "--profile", "profiles/quik.yml")
     assert "did you mean 'epochs'" in refused(project, "study", *profile(project, epoch=3))
+    assert "slum: cluster/ has two that are ready" in refused(project, "study", "--on", "slum")
     assert "no notebook '07'" in refused(project, "notebook", "07", "out.ipynb")
     missing = refused(project, "train", "A", "densenet121-imagenet", "--weights", "none.h5")
     assert "no weights file none.h5" in missing
