@@ -23,17 +23,14 @@ class Batches(keras.utils.PyDataset):
         seed: Seed of order and augmentation; None keeps the order of `rows`.
         ranges: `augment.Ranges` for a new transform of every image, or None.
         passes: How often an epoch goes through all rows.
-        epoch: The first epoch, counted from 0, when training is continued.
     """
 
-    def __init__(
-        self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1, epoch=0
-    ):
+    def __init__(self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1):
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
         self.pixels, self.targets = pixels, np.asarray(targets, np.float32)
         self.rows, self.batch_size = np.asarray(rows), batch_size
-        self.seed, self.ranges, self.passes, self.epoch = seed, ranges, passes, epoch
-        self._order = self._draw_order()
+        self.seed, self.ranges, self.passes = seed, ranges, passes
+        self.start(0)
 
     def __len__(self):
         """Gives the batches of an epoch."""
@@ -46,9 +43,13 @@ class Batches(keras.utils.PyDataset):
         images = [self._image(row, start + i) for i, row in enumerate(rows)]
         return scaled(np.stack(images)), self.targets[rows]
 
-    def on_epoch_end(self):
-        """Draws the next epoch's order."""
-        self.epoch += 1
+    def start(self, epoch):
+        """Draws the order of an epoch, counted from 0.
+
+        Training says which: Keras' own hook `on_epoch_end` is called once too often where a backend
+        looks at a first batch to build the network.
+        """
+        self.epoch = epoch
         self._order = self._draw_order()
 
     def _draw_order(self):

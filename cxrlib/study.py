@@ -5,9 +5,12 @@ import functools
 import hashlib
 import inspect
 import json
+import multiprocessing
+import os
 import platform
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
 
 import numpy as np
@@ -261,6 +264,31 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         return _train(profile, experiment, where, facts, schedule, weights, lines)
 
 
+def explain(profile, experiment, where):
+    """Writes the heatmaps of a trained arm's test radiographs in its run folder, heatmaps.npy.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        where: The run folder.
+    """
+    from cxrlib import heatmaps, models  # seconds: Keras comes with them
+
+    model, cache = models.load(where / "model.keras"), pixels(profile, experiment)
+    heatmaps.write(where / "heatmaps.npy", model, cache, radiographs(profile, experiment))
+
+
+def _explain_apart(profile, experiment, where):
+    """Explains in a process of its own on TensorFlow, the one backend of tf-keras-vis."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_take_tensorflow) as apart:
+        apart.submit(explain, profile, experiment, where).result()
+
+
+def _take_tensorflow():
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
 def ensure(profile, name):
     """Gives the runs of an experiment, training those that are missing.
 
@@ -347,7 +375,7 @@ def _initial_weights(profile, experiment, arm):
 
 
 def _train(profile, experiment, where, facts, schedule, weights, lines):
-    from cxrlib import backend, heatmaps, models, training  # seconds: Keras comes with them
+    from cxrlib import backend, models, training  # seconds: Keras comes with them
 
     info = {
         **facts,
@@ -383,7 +411,10 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
         files.write_json(info, where / "run.json")
         return runs.load(where)
     model = models.load(where / "model.keras")
-    heatmaps.write(where / "heatmaps.npy", model, cache, table)
+    if backend.keras.backend.backend() == "tensorflow":
+        explain(profile, experiment, where)
+    else:
+        _explain_apart(profile, experiment, where)
     info |= {
         "state": runs.FINISHED,
         "epochs": len(history),

@@ -74,13 +74,17 @@ def train(
         model = start(architecture, pixels.shape[1], weights, schedule, precision)
     if not _done(history, schedule):
         recorder = _Recorder(folder, history, schedule)
+        batches = _batches(pixels, radiographs, "train", schedule, seed, online)
         model.fit(
-            _batches(pixels, radiographs, "train", schedule, seed, online, epoch=len(history)),
+            batches,
             validation_data=_batches(pixels, radiographs, "validation", schedule),
             epochs=schedule.epochs,
             initial_epoch=len(history),
             shuffle=False,  # Batches draws the order itself, so that it can be continued
             callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, _: batches.start(epoch)
+                ),
                 *recorder.followers,
                 recorder,
                 _Norms(_batches(pixels, radiographs, "train", schedule, seed, online), schedule),
@@ -128,7 +132,7 @@ def start(architecture, image_size, weights, schedule, precision):
         model = _STARTED[shape]
         model.set_weights(built.get_weights())
         for variable in model.optimizer.variables:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
     else:
         model = _compiled(built)
         _STARTED.clear()  # one is kept, so that memory does not grow with the arms
@@ -150,6 +154,11 @@ def _compiled(model):
     )
     # Its variables made now, the first step is traced once instead of twice (DenseNet-121: 13 s).
     model.optimizer.build(model.trainable_variables)
+    # So are loss and measures: on JAX Keras would take the first epoch's first batch to build them.
+    nothing = ops.zeros((1, len(TARGETS)))
+    model.compute_loss(y=nothing, y_pred=nothing)
+    model.compute_metrics(None, nothing, nothing)
+    model.reset_metrics()
     return model
 
 
@@ -172,7 +181,7 @@ def predict(model, pixels, radiographs, splits, batch_size):
     return pd.concat([facts, truth, probabilities.add_prefix("p_")], axis=1)
 
 
-def _batches(pixels, radiographs, split, schedule, seed=None, online=None, epoch=0):
+def _batches(pixels, radiographs, split, schedule, seed=None, online=None):
     rows = radiographs.index[radiographs["split"] == split].to_numpy()
     passes = schedule.passes_per_epoch if split == "train" else 1
     targets = radiographs[list(TARGETS)].to_numpy()
@@ -184,7 +193,6 @@ def _batches(pixels, radiographs, split, schedule, seed=None, online=None, epoch
         seed=seed,
         ranges=online,
         passes=passes,
-        epoch=epoch,
     )
 
 

@@ -13,8 +13,10 @@ PIXELS = np.stack([phantom.simulate(i, 32).image for i in range(7)])
 TARGETS = np.eye(7, 5)
 
 
-def make(**options):
-    return batches.Batches(PIXELS, TARGETS, [0, 2, 3, 5, 6], 2, **options)
+def make(epoch=0, **options):
+    made = batches.Batches(PIXELS, TARGETS, [0, 2, 3, 5, 6], 2, **options)
+    made.start(epoch)
+    return made
 
 
 def epoch_of(made):
@@ -50,7 +52,7 @@ def test_batches_are_the_same_in_whatever_order_they_are_asked_for():
 def test_going_on_at_an_epoch_shows_what_an_uncut_training_shows():
     uncut = make(seed=3, ranges=C.online)
     first = epoch_of(uncut)
-    uncut.on_epoch_end()
+    uncut.start(1)
     assert same(epoch_of(uncut), epoch_of(make(seed=3, ranges=C.online, epoch=1)))
     assert not same(first, epoch_of(uncut))
 
@@ -105,9 +107,10 @@ def test_any_epoch_is_what_an_uncut_training_would_show(rows, size, passes, epoc
     targets = np.zeros((rows, 5))
     options = {"seed": 1, "passes": passes}
     uncut = batches.Batches(pixels, targets, range(rows), size, **options)
-    for _ in range(epoch):
-        uncut.on_epoch_end()
-    going_on = batches.Batches(pixels, targets, range(rows), size, epoch=epoch, **options)
+    for earlier in range(epoch + 1):
+        uncut.start(earlier)
+    going_on = batches.Batches(pixels, targets, range(rows), size, **options)
+    going_on.start(epoch)
     assert same(epoch_of(uncut), epoch_of(going_on))
     shown = np.concatenate([images[:, 0, 0, 0] for images, _ in epoch_of(uncut)])
     assert sorted(np.rint(shown * 255)) == sorted([*range(rows)] * passes)
