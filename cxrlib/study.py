@@ -14,7 +14,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cxrlib import attention, augment, experiments, files, images, phantom, profiles, runs, targets
+from cxrlib import (
+    attention,
+    augment,
+    experiments,
+    files,
+    images,
+    marks,
+    phantom,
+    profiles,
+    runs,
+    targets,
+)
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
 
@@ -84,7 +95,7 @@ def image(profile, row):
     Args:
         profile: The study's profile; its `cover` is painted over.
         row: A row of the cohort. On a real radiograph a `mark` is pasted, at a place drawn from its
-            file name.
+            file name, or a `change` (one of `marks.CHANGES`) is made to the marks that it has.
 
     Returns:
         uint8 array (size, size, 3).
@@ -97,6 +108,8 @@ def image(profile, row):
         if row.get("mark", "none") != "none":
             rng = experiments.copy_generator(row["file"], 0)
             loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+        if row.get("change") in marks.CHANGES:
+            loaded = marks.CHANGES[row["change"]](loaded, marks.find(loaded))
         return images.cover(loaded, profile.cover)
     known = _simulated(profile, row)
     return images.cover(known.image, profile.cover, known.lungs)
@@ -159,7 +172,7 @@ def pixels(profile, experiment, table=None):
     table = radiographs(profile, experiment) if table is None else table
     facts = [
         _fingerprint(profile, table, experiment), profile.image_size, experiment.treatment,
-        inspect.getsource(images), inspect.getsource(augment),
+        inspect.getsource(images), inspect.getsource(augment), inspect.getsource(marks),
     ]  # fmt: skip
     name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(facts)[:8]}.npy"
     path = files.root() / "data" / "pixels" / name
