@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from cxrlib import phantom
+from cxrlib import images, phantom
+
+EDGE = 224
+"""Marks in larger images are looked for at this size, so that sharp means the same in all."""
 
 STROKE = 0.04
 """What is wider than this share of the image is no stroke: a bone, an organ, the table."""
@@ -43,12 +46,13 @@ def find(image):
     connector or an end of a cable near the border is taken for one.
 
     Args:
-        image: uint8 array (size, size, 3), RGB.
+        image: uint8 array (size, size, 3), RGB; made for 128 px and more.
 
     Returns:
-        bool array (size, size): their strokes.
+        bool array (size, size): their strokes, in an image larger than `EDGE` a little too wide.
     """
-    size, grey = len(image), cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    size = min(len(image), EDGE)
+    grey = cv2.cvtColor(images.resize(image, size), cv2.COLOR_RGB2GRAY)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, 2 * [max(3, round(STROKE * size) | 1)])
     thin = cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, disc) >= CONTRAST
     steep = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
@@ -61,7 +65,7 @@ def find(image):
     for part, (_, _, width, height) in _apart(strokes):
         if min(width, height) < LETTER[0] * size:  # a speck, or an end of the film's edge
             strokes = strokes & ~part
-    return strokes
+    return images.shrink(strokes, len(image))
 
 
 def paint_over(image, mask):
@@ -123,7 +127,11 @@ def recovery(indices, size):
         if mark == "none":
             rows.append((mark, len(pairs), (told > 0).mean(), np.nan, np.nan))
         else:
-            facts = (hit > true / 2).mean(), hit.sum() / true.sum(), hit.sum() / told.sum()
+            facts = (
+                (hit > true / 2).mean(),
+                hit.sum() / true.sum(),
+                hit.sum() / (told.sum() or np.nan),
+            )
             rows.append((mark, len(pairs), *facts))
     return pd.DataFrame(rows, columns=["mark", "n", "found", "recall", "precision"])
 

@@ -8,16 +8,19 @@ from cxrlib import marks, phantom
 UNSEEN = range(1000, 1040)  # no constant of `marks` was chosen on these
 
 
-@pytest.mark.parametrize(("size", "floor"), [(224, 0.8), (128, 0.65)])
-def test_most_of_every_mark_is_found_and_hardly_anything_else(size, floor):
+@pytest.mark.parametrize(
+    ("size", "recall", "precision"),
+    [(224, 0.8, 0.95), (128, 0.65, 0.95), (600, 0.8, 0.6)],  # 600: seen at 224, so a pixel wider
+)
+def test_most_of_every_mark_is_found_and_hardly_anything_else(size, recall, precision):
     found = marks.recovery(UNSEEN, size).set_index("mark")
     assert list(found.index) == list(phantom.MARKS)
     assert (found["n"] == len(UNSEEN)).all()
     assert found.loc["none", "found"] <= 0.1
     assert np.isnan(found.loc["none", ["recall", "precision"]].astype(float)).all()
     written = found.drop("none")
-    assert (written["recall"] >= floor).all()
-    assert (written["precision"] >= 0.95).all()
+    assert (written["recall"] >= recall).all()
+    assert (written["precision"] >= precision).all()
     assert (written.loc[["R", "L"], "found"] >= 0.9).all()
 
 
