@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import marks, phantom, shortcuts, study
+from cxrlib import images, marks, phantom, shortcuts, study
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 
@@ -145,8 +145,13 @@ def test_a_change_is_made_to_the_marks_that_a_radiograph_has(films):
 
 
 @pytest.mark.slow
-def test_only_radiographs_with_marks_are_painted_over_and_moved(films):
-    found = shortcuts.marks_changed(films, "A")
+def test_only_radiographs_with_marks_are_painted_over_and_moved(films, project, monkeypatch):
+    monkeypatch.setattr(images, "COVERS", ("none",))
+    lines = list(shortcuts.measure(films, project))
+    assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
+    covered = pd.read_csv(project / "blackout.csv")
+    assert covered["note"].dropna().tolist() == ["undefined: one source"]
+    found = pd.read_csv(project / "marks-changed.csv").query("experiment == 'A'")
     assert len(found) == (4 + len(marks.CHANGES)) * len(GROUPS) * len(TARGETS)
     assert set(found["change"]) == {"pasted", *marks.CHANGES}
     pasted = found["change"] == "pasted"
