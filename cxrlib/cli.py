@@ -140,7 +140,7 @@ def external(
 def shortcuts(
     profile: ProfileFile = Path("profiles/marks.yml"),
 ):
-    """Measure what scores hang on: marks tied and untied, pasted, and parts covered."""
+    """Measure what scores hang on: marks tied, pasted, painted over, moved, and parts covered."""
     from cxrlib import profiles
     from cxrlib import shortcuts as shortcut
 

@@ -41,15 +41,6 @@ CHANGE_COLOURS = {
     "mark moved": "#56b4e9",
     "mark reversed": "#0b6e4f",
 }
-COVERED = {
-    "none": "nothing covered",
-    "lungs": "lungs covered",
-    "not-lungs": "only lungs left",
-    "centre": "only a frame left",
-    "not-border": "only the border left",
-}
-"""How the covers of `images.COVERS` read in a figure."""
-
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
@@ -467,7 +458,7 @@ def blackout(table):
         axis.axvline(0.5, color="black", linewidth=1)
         axis.set_title(target, fontsize=10)
         axis.set(xlim=(0.3, 1.02), xticks=[0.5, 1.0])
-    axes[0].set_yticks(range(len(covers)), [COVERED[cover] for cover in covers])
+    axes[0].set_yticks(range(len(covers)), [tables.COVERED[cover] for cover in covers])
     axes[0].invert_yaxis()
     figure.supxlabel("AUC (0.5: no better than chance)", fontsize=10)
     return _closed(figure)

@@ -433,7 +433,8 @@ def average(values, groups=None, level=0.95):
 
     def mean(weights):
         total = weights @ sums
-        return total[:, :1] / total[:, 1:]
+        with np.errstate(invalid="ignore"):  # one group left out of one
+            return total[:, :1] / total[:, 1:]
 
     found = resample(mean, len(sums))
     return float(found[0][0]), *map(float, percentiles(*found, level)[0])

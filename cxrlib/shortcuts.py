@@ -2,8 +2,9 @@
 
 On phantoms one radiograph can be had with any mark, and with or without its lesion, all else equal.
 Networks are trained where marks are tied to groups more or less, and tested on fresh phantoms whose
-marks are as in training, at random, exchanged between groups or gone. On any cohort they can be
-trained anew with the lungs covered, or with nothing but the border left.
+marks are as in training, at random, exchanged between groups or gone. On real radiographs marks are
+pasted, and those that they have are painted over and moved. On any cohort networks can be trained
+anew with the lungs covered, or with nothing but the border left.
 """
 
 import dataclasses
@@ -12,8 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 from scipy.stats import t as student
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from cxrlib import attention, files, images, metrics, phantom, study
+from cxrlib import attention, files, images, marks, metrics, phantom, study
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 TIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -196,29 +200,69 @@ def blackout(profile, covers, experiment="A"):
         experiment: Its name.
 
     Yields:
-        A DataFrame for each run: experiment, cover, seed, and of `Run.metrics` the rows of the AUC.
+        A DataFrame for each run: experiment, cover, seed, of `Run.metrics` the rows of the AUC, and
+        one of `origin`; its note is "" in the others.
     """
     for base in profile.trials:
         for cover in covers:
             trial = dataclasses.replace(base, cover=cover, arms=("efficient",))
             chosen = trial.experiment(experiment)
             run = study.train(trial, chosen, chosen.arms[0])
-            found = run.metrics.query("metric == 'auc' and target != 'all'").reset_index(drop=True)
+            found = run.metrics.query("metric == 'auc' and target != 'all'").assign(note="")
+            told = origin(trial, chosen, chosen.arms[0])
+            found = pd.concat([found, pd.DataFrame([told])], ignore_index=True)
             facts = {"experiment": experiment, "cover": cover, "seed": trial.seed}
             yield pd.DataFrame([facts] * len(found)).join(found)
 
 
-def pasted(profile, name):
-    """Pastes marks on the test radiographs of a study, and asks its Efficient arm again.
+def origin(profile, experiment, arm):
+    """Measures how well the features of a trained arm tell which source a radiograph comes from.
+
+    A logistic regression is fitted on the final pooled features of the training radiographs.
+
+    Returns:
+        Dict as a row of `Run.metrics`: target "origin", metric "auc", value (each source against
+        the others in the test radiographs, and the mean), low and high (averaged likewise, so
+        rather too wide than too narrow), n (patients); and note, which is "" unless nothing was
+        measured: "undefined: one source", or "the same as COVID" where a target settles the source
+        and the source the target.
+    """
+    from cxrlib import training  # seconds: Keras comes with it
+
+    table = study.radiographs(profile, experiment)
+    train, test = (
+        ((table["split"] == s) & (table["copy"] == 0)).to_numpy() for s in ("train", "test")
+    )
+    row = {"target": "origin", "metric": "auc", "value": np.nan, "low": np.nan, "high": np.nan}
+    row |= {"n": table["patient"][test].nunique(), "note": _no_origin(table[train | test])}
+    if row["note"]:
+        return row
+    model, batch = (
+        _model(profile, experiment, arm),
+        profile.schedule(experiment, arm.architecture).batch_size,
+    )
+    values = training.features(model, study.pixels(profile, experiment), table, batch)
+    tell = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    tell.fit(values[train], table["source"][train])
+    told = zip(tell.classes_, tell.predict_proba(values[test]).T)
+    known, patients = table["source"][test], table["patient"][test]
+    each = [metrics.auc(known == source, score, patients) for source, score in told]
+    return row | dict(zip(("value", "low", "high"), np.nanmean(each, axis=0)))
+
+
+def marks_changed(profile, name):
+    """Changes the marks on the test radiographs of a study, and asks its Efficient arm again.
 
     Args:
         profile: Any profile of real radiographs.
         name: An experiment's name.
 
     Returns:
-        DataFrame: experiment, mark, group, target, n, patients, mean (of the probability with the
-        mark less without), low, high (counting patients), size (mean of its absolute value), and
-        flipped (share of radiographs whose answer at 0.5 changed).
+        DataFrame: experiment, change ("pasted" or one of `marks.CHANGES`), mark (which was pasted,
+        or "found"), group, target, n (radiographs; but for "pasted" only those on which a mark was
+        found), share (of the group's radiographs), patients, mean (of the probability after less
+        before), low, high (counting patients), size (mean of its absolute value), and flipped
+        (share of radiographs whose answer at 0.5 changed).
     """
     from cxrlib import training  # seconds: Keras comes with it
 
@@ -226,26 +270,26 @@ def pasted(profile, name):
     experiment = profile.experiment(name)
     arm = experiment.arms[0]
     model = _model(profile, experiment, arm)
-    table = study.cohort(profile).query("split == 'test'").reset_index(drop=True).assign(copy=0)
     batch = profile.schedule(experiment, arm.architecture).batch_size
-    answered = {}
-    for mark in phantom.MARKS:
-        marked = table.assign(mark=mark)
-        pixels = study.pixels(profile, experiment, marked)
-        answered[mark] = training.predict(model, pixels, marked, ("test",), batch)
-    before, rows = answered.pop("none"), []
-    for mark, after in answered.items():
-        for group, part in table.groupby("group", sort=False):
-            for target in TARGETS:
-                p, q = (
-                    frame.loc[part.index, f"p_{target}"].to_numpy() for frame in (before, after)
-                )
-                ends = metrics.average(q - p, part["patient"])
-                flipped = ((p >= 0.5) != (q >= 0.5)).mean()
-                facts = (name, mark, group, target, len(part), part["patient"].nunique())
-                rows.append((*facts, *ends, np.abs(q - p).mean(), flipped))
-    names = ["experiment", "mark", "group", "target", "n", "patients", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=[*names, "size", "flipped"])
+    table = study.cohort(profile).query("split == 'test'").reset_index(drop=True)
+    table = table.assign(copy=0, mark="none")
+    has = np.array([marks.find(study.image(profile, row)).any() for _, row in table.iterrows()])
+
+    def ask(rows):
+        pixels = study.pixels(profile, experiment, rows)
+        return training.predict(model, pixels, rows, ("test",), batch)
+
+    versions = {("pasted", mark): table.assign(mark=mark) for mark in phantom.MARKS[1:]}
+    versions |= {(change, "found"): table.assign(change=change) for change in marks.CHANGES}
+    before, parts = ask(table), []
+    for (change, mark), rows in versions.items():
+        chosen = has | (change == "pasted")
+        found = _paired(before[chosen], ask(rows)[chosen])
+        share = found["n"] / found["group"].map(table["group"].value_counts())
+        facts = {"experiment": name, "change": change, "mark": mark}
+        found.insert(3, "share", share)
+        parts.append(pd.DataFrame([facts] * len(found)).join(found))
+    return pd.concat(parts, ignore_index=True)
 
 
 def gaps(auc):
@@ -314,13 +358,14 @@ def honesty(auc, looked, version="random"):
 def measure(profile, folder, ties=TIES, n=TESTED):
     """Measures all shortcuts that a cohort allows, and writes what is known after every run.
 
-    On phantoms the sweep and the blackout; on real radiographs marks pasted on the test radiographs
-    and the blackout without lungs, which nobody knows there. What was trained before is not trained
-    again.
+    On phantoms the sweep and the blackout; on real radiographs marks pasted, painted over and moved
+    on the test radiographs, and the blackout without lungs, which nobody knows there. What was
+    trained before is not trained again.
 
     Args:
         profile: Any profile; all its seeds are measured.
-        folder: Where auc.csv, change.csv, attention.csv, pasted.csv and blackout.csv go.
+        folder: Where auc.csv, change.csv, attention.csv, marks-changed.csv and blackout.csv
+            go.
         ties, n: As `sweep` takes them.
 
     Yields:
@@ -339,8 +384,8 @@ def measure(profile, folder, ties=TIES, n=TESTED):
                 yield "{experiment} tie {tie} seed {seed}".format(**frame.iloc[0])
     else:
         for name in ("A", "C"):
-            keep("pasted", pasted(profile, name))
-            yield f"{name} marks pasted"
+            keep("marks-changed", marks_changed(profile, name))
+            yield f"{name} marks changed"
     covers = [cover for cover in images.COVERS if simulated or "lungs" not in cover]
     for frame in blackout(profile, covers):
         keep("blackout", frame)
@@ -348,10 +393,35 @@ def measure(profile, folder, ties=TIES, n=TESTED):
 
 
 def _model(profile, experiment, arm):
-    from cxrlib import backend
+    from cxrlib import models  # seconds: Keras comes with it
 
     run = study.train(profile, experiment, arm)
-    return backend.keras.saving.load_model(run.folder / "model.keras", compile=False)
+    return models.load(run.folder / "model.keras")
+
+
+def _paired(before, after):
+    """Gives the change of each target's probability in each group, row by row of two answers."""
+    rows = []
+    for group, part in before.groupby("group", sort=False):
+        for target in TARGETS:
+            p, q = (one.loc[part.index, f"p_{target}"].to_numpy() for one in (before, after))
+            ends = metrics.average(q - p, part["patient"])
+            flipped = ((p >= 0.5) != (q >= 0.5)).mean()
+            facts = (group, target, len(part), part["patient"].nunique())
+            rows.append((*facts, *ends, np.abs(q - p).mean(), flipped))
+    names = ["group", "target", "n", "patients", "mean", "low", "high", "size", "flipped"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _no_origin(table):
+    """Says why the source of radiographs to train and test on is not to be told, or ""."""
+    if table.groupby("split")["source"].nunique().min() < 2:
+        return "undefined: one source"
+    for target in TARGETS:
+        pairs = table[["source", target]].drop_duplicates()
+        if len(pairs) == 2 and pairs[target].nunique() == 2:
+            return f"the same as {target}"
+    return ""
 
 
 def _moved(mark):

@@ -23,6 +23,7 @@ from cxrlib import (
     experiments,
     files,
     images,
+    marks,
     phantom,
     profiles,
     runs,
@@ -97,7 +98,7 @@ def image(profile, row):
     Args:
         profile: The study's profile; its `cover` is painted over.
         row: A row of the cohort. On a real radiograph a `mark` is pasted, at a place drawn from its
-            file name.
+            file name, or a `change` (one of `marks.CHANGES`) is made to the marks that it has.
 
     Returns:
         uint8 array (size, size, 3).
@@ -110,6 +111,8 @@ def image(profile, row):
         if row.get("mark", "none") != "none":
             rng = experiments.copy_generator(row["file"], 0)
             loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+        if row.get("change") in marks.CHANGES:
+            loaded = marks.CHANGES[row["change"]](loaded, marks.find(loaded))
         return images.cover(loaded, profile.cover)
     known = _simulated(profile, row)
     return images.cover(known.image, profile.cover, known.lungs)
@@ -191,13 +194,14 @@ def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
     shared = [
         profile.image_size, profile.cover, experiment.treatment,
-        *map(inspect.getsource, (images, augment, decode)),
+        *map(inspect.getsource, (images, augment, decode, marks)),
     ]  # fmt: skip
     shared, keys = _digest(shared), []
     for content, row in zip(_contents(table), table.to_dict("records")):
-        facts = [shared, content, row.get("mark")]
+        # The file's name draws where a mark is pasted.
+        facts = [shared, content, row["file"], row.get("mark"), row.get("change")]
         if row["copy"]:
-            facts += [row["file"], *_transform(experiment, row)]
+            facts += _transform(experiment, row)
         keys.append(_digest(facts)[:32])
     return keys
 

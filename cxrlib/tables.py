@@ -39,6 +39,15 @@ SPLITS = {
 }
 """How a split reads in a caption."""
 
+COVERED = {
+    "none": "nothing covered",
+    "lungs": "lungs covered",
+    "not-lungs": "only lungs left",
+    "centre": "only a frame left",
+    "not-border": "only the border left",
+}
+"""How the covers of `images.COVERS` read in tables and figures."""
+
 
 _ENDS = ["value", "low", "high"]
 
@@ -378,30 +387,80 @@ def attention(summary, name, of="region"):
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
-def pasted(measured, name):
-    """Tabulates what a pasted mark does to the probability of each group's own target.
+def recovery(measured, name):
+    """Tabulates how much of the marks of phantoms is found.
 
     Args:
-        measured: As `shortcuts.pasted` gives it, of one or several experiments.
+        measured: As `marks.recovery` gives it.
         name: The table's label.
+    """
+    rows = [
+        {
+            "Mark": row.mark,
+            "Phantoms": row.n,
+            "Found": f"{100 * row.found:.0f}",
+            "Recall": "" if np.isnan(row.recall) else f"{100 * row.recall:.0f}",
+            "Precision": "" if np.isnan(row.precision) else f"{100 * row.precision:.0f}",
+        }
+        for row in measured.itertuples()
+    ]
+    caption = (
+        "Marks of phantoms, found by classic means: per cent of the phantoms in which most of the"
+        " mark was found (none: in which anything was), and recall and precision of its pixels."
+    )
+    return Table(pd.DataFrame(rows), caption, name)
+
+
+def marks_changed(measured, name, what):
+    """Tabulates what a change of its marks does to the probability of each group's own target.
+
+    Args:
+        measured: As `shortcuts.marks_changed` gives it, of one or several experiments.
+        name: The table's label.
+        what: What was done, as the caption begins.
     """
     own = measured[measured["target"] == measured["group"].map(GROUP_TARGET)]
     rows = []
-    for (mark, group), part in own.groupby(["mark", "group"], sort=False):
-        found = part.set_index("experiment")
-        cells = [f"{group} ({part['patients'].iloc[0]})", mark]
+    for (change, mark, group), part in own.groupby(["change", "mark", "group"], sort=False):
+        found, first = part.set_index("experiment"), part.iloc[0]
+        cells = [f"{mark} pasted" if change == "pasted" else change, group]
+        cells.append(f"{first['n']} ({100 * first['share']:.0f}\u00a0%)")
         for experiment in found.index:
             ends = found.loc[experiment, ["mean", "low", "high"]]
             cells += [signed(*ends), f"{100 * found.loc[experiment, 'flipped']:.1f}"]
         rows.append(cells)
-    columns = ["Group (patients)", "Mark"]
+    columns = ["Change", "Group", "Radiographs"]
     for experiment in own["experiment"].unique():
         columns += [f"{experiment}: change", "turned"]
     caption = (
-        "A mark pasted on each test radiograph: change of the probability of the group's own target"
-        " in points (95 % interval, counting patients), and per cent of its answers turned."
+        f"{what}: change of the probability of the group's own target in points (95 % interval,"
+        " counting patients), and per cent of its answers turned."
     )
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def blackout(measured, name):
+    """Tabulates how well targets and origin are told with parts of every radiograph covered.
+
+    Args:
+        measured: As `shortcuts.blackout` gives it, all runs joined.
+        name: The table's label.
+    """
+    rows = []
+    for cover, part in measured.groupby("cover", sort=False):
+        row = {"Radiographs": COVERED[cover]}
+        for target, runs_of in part.groupby("target", sort=False):
+            ends = runs_of["value"].mean(), runs_of["low"].min(), runs_of["high"].max()
+            note = runs_of["note"].fillna("").iloc[0]
+            row[target] = note or f"{ends[0]:.2f} ({ends[1]:.2f} to {ends[2]:.2f})"
+        rows.append(row)
+    caption = (
+        "AUC of networks trained and tested on covered radiographs, and of telling the source of a"
+        " radiograph from their features: mean over seeds (lowest to highest end of their 95 %"
+        " intervals)."
+    )
+    table = pd.DataFrame(rows).rename(columns={"origin": "Origin"})
+    return Table(table, caption, name)
 
 
 def over_seeds(measured, name, caption, columns):

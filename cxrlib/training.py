@@ -8,6 +8,7 @@ rows in `history.csv` always names a checkpoint that is there.
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -179,6 +180,23 @@ def predict(model, pixels, radiographs, splits, batch_size):
     facts = radiographs.loc[rows, ["file", "group", "patient", "copy", "split"]]
     truth = radiographs.loc[rows, list(TARGETS)].add_prefix("y_")
     return pd.concat([facts, truth, probabilities.add_prefix("p_")], axis=1)
+
+
+def features(model, pixels, radiographs, batch_size):
+    """Gives what a network makes of radiographs before it answers: the final pooled features.
+
+    Args:
+        model: What `models.build` returns, trained or not.
+        pixels: uint8 array (n, size, size, 3), row by row the radiographs.
+        radiographs: n rows with the columns of `TARGETS`.
+        batch_size: Radiographs a batch.
+
+    Returns:
+        float32 array (n, features).
+    """
+    pooled = keras.Model(model.input, model.layers[-1].input)
+    rows = np.arange(len(radiographs))
+    return pooled.predict(Batches(pixels, radiographs[list(TARGETS)], rows, batch_size), verbose=0)
 
 
 def _batches(pixels, radiographs, split, schedule, seed=None, online=None):

@@ -515,3 +515,9 @@ def test_the_papers_rows_come_first_and_in_the_papers_order():
     printed += [(t, m) for t in TARGETS for m in metrics.PER_TARGET]
     assert names[:20] == printed
     assert tuple(names) == metrics.NAMES
+
+
+def test_an_average_over_one_patient_has_no_interval():
+    mean, low, high = metrics.average([0.25, 0.75], ["a", "a"])
+    assert mean == 0.5
+    assert np.isnan([low, high]).all()

@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import phantom, shortcuts, study
-from cxrlib.targets import GROUP_TARGET, TARGETS
+from cxrlib import images, marks, phantom, shortcuts, study
+from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 
 @pytest.fixture
@@ -115,6 +116,96 @@ def test_honesty_correlates_lung_attention_with_the_gap_over_runs():
     assert told["marks"][1] < 0 < told["marks"][2]
 
 
+@pytest.fixture
+def films(tiny, project):
+    """A folder of phantoms as if they were real, every other one of each group with an R."""
+    rows = []
+    for group in GROUPS:
+        for i, split in enumerate(("train", "train", "validation", "test", "test", "test", "test")):
+            mark = "R" if i % 2 else "none"
+            film = phantom.simulate(1000 + i, 160, target=group, mark=mark, source="digital")
+            cv2.imwrite(str(project / f"{group}-{i}.png"), film.image)
+            rows.append({"file": f"{group}-{i}.png", "group": group, "split": split})
+    pd.DataFrame(rows).to_csv(project / "films.csv", index=False)
+    counts = dict.fromkeys(GROUPS, 0)
+    return dataclasses.replace(
+        tiny, name="films", cohort="folder", data="films.csv", image_size=160, epochs=1, **counts
+    )
+
+
+def test_a_change_is_made_to_the_marks_that_a_radiograph_has(films):
+    row = study.cohort(films).query("split == 'test'").iloc[0]
+    before = study.image(films, row)
+    mask = marks.find(before)
+    assert mask.any()
+    for name, change in marks.CHANGES.items():
+        after = study.image(films, pd.concat([row, pd.Series({"change": name})]))
+        assert (after == change(before, mask)).all()
+        assert (after != before).any()
+
+
+@pytest.mark.slow
+def test_only_radiographs_with_marks_are_painted_over_and_moved(films, project, monkeypatch):
+    monkeypatch.setattr(images, "COVERS", ("none",))
+    lines = list(shortcuts.measure(films, project))
+    assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
+    covered = pd.read_csv(project / "blackout.csv")
+    assert covered["note"].dropna().tolist() == ["undefined: one source"]
+    found = pd.read_csv(project / "marks-changed.csv").query("experiment == 'A'")
+    assert len(found) == (4 + len(marks.CHANGES)) * len(GROUPS) * len(TARGETS)
+    assert set(found["change"]) == {"pasted", *marks.CHANGES}
+    pasted = found["change"] == "pasted"
+    assert set(found[pasted]["mark"]) == {"R", "L", "ticks", "text"}
+    assert (found[pasted][["n", "share"]] == [4, 1]).all(axis=None)
+    assert (found[~pasted][["mark", "n", "share"]] == ["found", 2, 0.5]).all(axis=None)
+    assert (found["size"] >= found["mean"].abs() - 1e-6).all()
+
+
+def test_a_change_is_counted_by_group_and_target():
+    before = pd.DataFrame({"group": ["normal", "normal", "covid"], "patient": ["a", "b", "c"]})
+    before = before.assign(**{f"p_{target}": 0.4 for target in TARGETS})
+    after = before.assign(p_COVID=[0.6, 0.2, 0.4])
+    found = shortcuts._paired(before, after).set_index(["group", "target"])
+    assert found.loc[("normal", "COVID"), ["n", "patients"]].tolist() == [2, 2]
+    values = found.loc[("normal", "COVID"), ["mean", "size", "flipped"]].tolist()
+    assert values == pytest.approx([0, 0.2, 0.5])
+    assert (found.drop(("normal", "COVID"))[["mean", "size", "flipped"]] == 0).all(axis=None)
+
+
+def test_origin_is_told_as_well_as_the_features_hold_it(tiny, project, monkeypatch):
+    training = pytest.importorskip("cxrlib.training")
+    large = dataclasses.replace(tiny, normal=60, virus=30, bacteria=30, covid=30)
+    experiment = large.experiment("A")
+    table = study.radiographs(large, experiment)
+    monkeypatch.setattr(shortcuts, "_model", lambda *_: None)
+    monkeypatch.setattr(study, "pixels", lambda *_: None)
+    rng = np.random.default_rng(0)
+    for features, least, most in (
+        (pd.get_dummies(table["source"]).to_numpy(float), 1, 1),
+        (rng.normal(size=(len(table), 3)), 0.2, 0.8),
+    ):
+        monkeypatch.setattr(training, "features", lambda *_, told=features: told)
+        told = shortcuts.origin(large, experiment, experiment.arms[0])
+        assert told["note"] == ""
+        assert least <= told["value"] <= most
+        assert told["low"] <= told["value"] <= told["high"]
+
+
+def test_an_origin_that_a_target_settles_is_said_to_be_that_target(tiny, project):
+    tied = dataclasses.replace(tiny, source_tie=1.0)
+    experiment = tied.experiment("A")
+    told = shortcuts.origin(tied, experiment, experiment.arms[0])
+    assert (told["target"], told["note"]) == ("origin", "the same as COVID")
+    assert np.isnan(told["value"])
+
+
+def test_where_all_come_from_one_source_origin_is_undefined(films):
+    experiment = films.experiment("A")
+    told = shortcuts.origin(films, experiment, experiment.arms[0])
+    assert told["note"] == "undefined: one source"
+    assert np.isnan(told["value"])
+
+
 @pytest.mark.slow
 def test_a_sweep_and_a_blackout_measure_every_run_and_find_them_again(tiny, project):
     first = list(shortcuts.sweep(tiny, ("A",), (1.0,), n=6))
@@ -126,6 +217,9 @@ def test_a_sweep_and_a_blackout_measure_every_run_and_find_them_again(tiny, proj
     assert {"lungs", "marks"} <= set(seen["region"])
     covered = pd.concat(shortcuts.blackout(tiny, ("lungs", "not-border")))
     assert set(covered["cover"]) == {"lungs", "not-border"}
-    assert set(covered["target"]) == set(TARGETS)
+    assert set(covered["target"]) == {*TARGETS, "origin"}
+    told = covered[covered["target"] == "origin"]
+    assert len(told) == 2
+    assert told["value"].between(0, 1).all()
     for (_, one), (_, again) in zip(first, shortcuts.sweep(tiny, ("A",), (1.0,), n=6)):
         pd.testing.assert_frame_equal(one, again)

@@ -223,3 +223,43 @@ def test_likeness_has_a_row_for_each_comparison_with_both_measures_beside_chance
     assert frame["Structural similarity, others"][0] == "0.50"
     assert frame["Rank correlation"][0].startswith("−0.12")
     assert frame["Compared"][0] == 9
+
+
+def test_each_change_of_marks_has_a_row_a_group_and_the_experiments_side_by_side():
+    facts = {"n": 30, "share": 0.75, "patients": 28, "low": -0.2, "high": 0.05}
+    asked = [("pasted", "R", "Normal", -0.1), ("pasted", "R", "COVID", 9.0)]
+    asked += [("moved", "found", "Normal", 0.02)]
+    measured = [
+        {"experiment": e, "change": c, "mark": m, "group": "normal", "target": t, "mean": mean,
+         "flipped": 0.125, **facts}
+        for e in "AC" for c, m, t, mean in asked
+    ]  # fmt: skip
+    frame = tables.marks_changed(pd.DataFrame(measured), "t", "Marks").frame
+    assert list(frame["Change"]) == ["R pasted", "moved"]
+    assert list(frame["Radiographs"]) == ["30 (75\u00a0%)"] * 2
+    assert frame["A: change"][0].startswith("\u221210.0")
+    assert frame["C: change"][1].startswith("+2.0")
+    assert (frame["turned"] == "12.5").all(axis=None)
+
+
+def test_a_blackout_tells_origin_beside_the_targets_or_why_not():
+    facts = {"metric": "auc", "low": 0.5, "high": 0.75}
+    measured = pd.DataFrame([
+        {"cover": cover, "seed": seed, "target": target, "value": value, "note": note, **facts}
+        for cover, note in (("none", np.nan), ("centre", "the same as COVID")) for seed in (1, 2)
+        for target, value in (("COVID", 0.5 + seed / 10), ("origin", 0.625))
+    ])  # fmt: skip
+    measured.loc[measured["target"] != "origin", "note"] = np.nan
+    frame = tables.blackout(measured, "t").frame
+    assert list(frame.columns) == ["Radiographs", "COVID", "Origin"]
+    assert frame["COVID"][0] == "0.65 (0.50 to 0.75)"
+    assert list(frame["Origin"]) == ["0.62 (0.50 to 0.75)", "the same as COVID"]
+
+
+def test_recovery_of_marks_is_in_per_cent_and_blank_where_there_are_none():
+    columns = ["mark", "n", "found", "recall", "precision"]
+    measured = [("none", 40, 0.025, np.nan, np.nan), ("R", 40, 1.0, 0.995, 0.98)]
+    frame = tables.recovery(pd.DataFrame(measured, columns=columns), "t").frame
+    assert list(frame["Found"]) == ["2", "100"]
+    assert list(frame["Recall"]) == ["", "100"]
+    assert list(frame["Precision"]) == ["", "98"]

@@ -294,3 +294,19 @@ def test_harsh_accuracy_asks_for_all_five_targets():
 def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss():
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [0.5, 0.4, 0.4]})
     assert training.best_epoch(history) == 2
+
+
+def test_features_are_what_the_answers_are_made_from():
+    from cxrlib import models
+
+    model = models.build("efficient", 121)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 121, 121, 3), np.uint8)
+    radiographs = pd.DataFrame(encode(["normal"] * 5), columns=list(TARGETS)).assign(
+        file="", group="normal", patient="", copy=0, split="test"
+    )
+    features = training.features(model, pixels, radiographs, 2)
+    answers = training.predict(model, pixels, radiographs, ("test",), 2)
+    kernel, bias = (np.asarray(part) for part in model.layers[-1].weights)
+    logits = features @ kernel + bias
+    probabilities = answers[[f"p_{target}" for target in TARGETS]]
+    assert np.allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-5)
