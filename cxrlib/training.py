@@ -70,7 +70,7 @@ def train(
     if len(history):
         newest = _checkpoint(folder, len(history))
         with reading(newest):
-            model = keras.saving.load_model(newest)
+            model = _with_measures(keras.saving.load_model(newest))
     else:
         model = start(architecture, pixels.shape[1], weights, schedule, precision)
     if not _done(history, schedule):
@@ -155,7 +155,11 @@ def _compiled(model):
     )
     # Its variables made now, the first step is traced once instead of twice (DenseNet-121: 13 s).
     model.optimizer.build(model.trainable_variables)
-    # So are loss and measures: on JAX Keras would take the first epoch's first batch to build them.
+    return _with_measures(model)
+
+
+def _with_measures(model):
+    """Builds loss and measures: on JAX Keras would take the epoch's first batch for that."""
     nothing = ops.zeros((1, len(TARGETS)))
     model.compute_loss(y=nothing, y_pred=nothing)
     model.compute_metrics(None, nothing, nothing)
