@@ -753,7 +753,7 @@ def benchmarks(measured, name):
         name: The table's label.
     """
     rows = [
-        (row.what, f"{row.ours:.3g} {row.unit}", row.against, f"{row.theirs:.3g} {row.unit}",
+        (row.what, f"{_plain(row.ours)} {row.unit}", row.against, f"{_plain(row.theirs)} {row.unit}",
          f"{row.ours / row.theirs:.2f}")
         for row in measured.itertuples()
     ]  # fmt: skip
@@ -761,6 +761,11 @@ def benchmarks(measured, name):
     machine = ", ".join(measured["machine"].unique())
     caption = f"Speed, start-up and memory, each measured beside the alternative; {machine}."
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
+
+
+def _plain(value):
+    """Writes three digits of a number, or all of its whole ones."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def effort(these):

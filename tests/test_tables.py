@@ -77,7 +77,7 @@ def test_benchmarks_show_both_sides_and_their_ratio():
     }
     shown = tables.benchmarks(pd.DataFrame([row | {"machine": "Linux, 2 cores"}]), "t")
     assert shown.frame.values.tolist() == [
-        ["pixels", "90 images/s", "a script", "45 images/s", "2.00"]
+        ["pixels", "2,468 images/s", "a script", "1,234 images/s", "2.00"]
     ]
     assert "Linux, 2 cores" in shown.caption
 
