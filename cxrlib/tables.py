@@ -752,11 +752,10 @@ def benchmarks(measured, name):
         measured: DataFrame: what, ours, against, theirs, unit.
         name: The table's label.
     """
-    rows = [
-        (row.what, f"{_plain(row.ours)} {row.unit}", row.against, f"{_plain(row.theirs)} {row.unit}",
-         f"{row.ours / row.theirs:.2f}")
-        for row in measured.itertuples()
-    ]  # fmt: skip
+    rows = []
+    for row in measured.itertuples():
+        ours, theirs = (f"{_plain(value)} {row.unit}" for value in (row.ours, row.theirs))
+        rows.append((row.what, ours, row.against, theirs, f"{row.ours / row.theirs:.2f}"))
     columns = ["What", "Here", "Against", "There", "Ratio"]
     machine = ", ".join(measured["machine"].unique())
     caption = f"Speed, start-up and memory, each measured beside the alternative; {machine}."
