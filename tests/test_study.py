@@ -195,7 +195,7 @@ def test_only_a_changed_radiograph_is_rendered_again(real, monkeypatch):
     assert (pixels[3] == load(table["path"][3], 121)).all()
 
 
-def test_experiments_that_treat_images_alike_share_their_pixels(tiny, monkeypatch):
+def test_experiments_that_treat_images_alike_share_their_pixels(tiny, project, monkeypatch):
     tiny = dataclasses.replace(tiny, image_size=122)
     a, b = tiny.experiment("A"), tiny.experiment("B")
     pixels = study.pixels(tiny, a)
