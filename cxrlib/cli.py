@@ -43,10 +43,13 @@ def study(
     ] = None,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
-    from cxrlib import profiles, runs
+    from cxrlib import profiles
 
     settings = profiles.read(_from_root(profile))
-    others = runs.load_all(check) if check else []
+    if check:
+        from cxrlib import runs  # pandas comes with it
+
+        others = runs.load_all(check)  # first, so that a wrong folder is refused at once
     command = [
         sys.executable, "-m", "snakemake", "book" if book else "arms",
         "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={profile}",

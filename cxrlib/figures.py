@@ -265,7 +265,7 @@ def comparison(these, target="all", metric="accuracy"):
     axis.set_yticks(range(len(order)), [f"{key[0]}  {tables.arm_label(*key[1:])}" for key in order])
     axis.invert_yaxis()
     axis.set_xlim(max(-2, axis.get_xlim()[0]), min(102, axis.get_xlim()[1]))
-    name = tables.LABELS[metric] + ("" if target == "all" else f" for {target}")
+    name = tables.measure_label(metric, target)
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)

@@ -268,14 +268,7 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         return _train(profile, experiment, where, facts, schedule, weights, lines)
 
 
-def explain(profile, experiment, where):
-    """Writes the heatmaps of a trained arm's test radiographs in its run folder, heatmaps.npy.
-
-    Args:
-        profile: The study's profile.
-        experiment: An `Experiment`.
-        where: The run folder.
-    """
+def _explain(profile, experiment, where):
     from cxrlib import heatmaps, models  # seconds: Keras comes with them
 
     model, cache = models.load(where / "model.keras"), pixels(profile, experiment)
@@ -286,7 +279,7 @@ def _explain_apart(profile, experiment, where):
     """Explains in a process of its own on TensorFlow, the one backend of tf-keras-vis."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=_take_tensorflow) as apart:
-        apart.submit(explain, profile, experiment, where).result()
+        apart.submit(_explain, profile, experiment, where).result()
 
 
 def _take_tensorflow():
@@ -379,7 +372,7 @@ def _initial_weights(profile, experiment, arm):
 
 
 def _train(profile, experiment, where, facts, schedule, weights, lines):
-    from cxrlib import backend, models, training  # seconds: Keras comes with them
+    from cxrlib import backend, heatmaps, models, training  # seconds: Keras comes with them
 
     info = {
         **facts,
@@ -415,8 +408,8 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
         files.write_json(info, where / "run.json")
         return runs.load(where)
     model = models.load(where / "model.keras")
-    if backend.keras.backend.backend() == "tensorflow":
-        explain(profile, experiment, where)
+    if info["backend"] == "tensorflow":
+        heatmaps.write(where / "heatmaps.npy", model, cache, table)
     else:
         _explain_apart(profile, experiment, where)
     info |= {

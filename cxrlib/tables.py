@@ -88,6 +88,11 @@ def arm_label(architecture, weights):
     return f"{LABELS[architecture]} ({LABELS[weights]})"
 
 
+def measure_label(metric, target):
+    """Gives how a measure of one target, or of "all", reads in tables and figures."""
+    return LABELS[metric] + ("" if target == "all" else f" for {target}")
+
+
 def _arm(run):
     return arm_label(run.architecture, run.info["weights"])
 
@@ -210,7 +215,7 @@ def seeds(these, name):
             there = printed[(printed["target"] == target) & (printed["metric"] == metric)]["value"]
             theirs = there.iloc[0] if len(there) else np.nan
             rows.append([
-                arm_label(*key[1:]), LABELS[metric] + ("" if target == "all" else f" for {target}"),
+                arm_label(*key[1:]), measure_label(metric, target),
                 interval(*own.iloc[0][_ENDS]), over["seeds"],
                 "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
                 "–" if over["seeds"] < 2
@@ -732,7 +737,7 @@ def precisions(singles, halves, name):
             ]
             rows.append([
                 f"{key[0]}\u2002{arm_label(*key[1:])}",
-                LABELS[metric] + ("" if target == "all" else f" for {target}"),
+                measure_label(metric, target),
                 *(f"{100 * v.mean():.1f} ± {100 * v.std():.1f}" for v in values),
                 signed(*trials.shift(*values)),
             ])  # fmt: skip

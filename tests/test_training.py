@@ -20,6 +20,26 @@ def efficient(profile, name="A"):
     return study.train(profile, experiment, experiment.arms[-1])
 
 
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+def killed(monkeypatch, train, epoch, written=True):
+    """Kills a training in that epoch, just after its history was written or just before."""
+
+    def dying(frame, path):
+        last = path.name == "history.csv" and len(frame) == epoch
+        if written or not last:
+            files.write_csv(frame, path)
+        if last:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "write_csv", dying)
+        with pytest.raises(Killed):
+            train()
+
+
 def exact(one, other):
     pd.testing.assert_frame_equal(one, other, check_exact=True)
 
@@ -69,20 +89,7 @@ def test_predictions_are_probabilities_of_validation_and_test(undisturbed):
 def test_a_killed_run_ends_as_if_nothing_had_happened(
     undisturbed, tiny, project, monkeypatch, where
 ):
-    class Killed(BaseException):
-        pass
-
-    def dying(frame, path):
-        if where == "after the history":
-            write(frame, path)
-        if path.name == "history.csv" and len(frame) == 2:
-            raise Killed
-
-    write = files.write_csv
-    monkeypatch.setattr(training, "write_csv", lambda f, p: (dying(f, p), write(f, p)))
-    with pytest.raises(Killed):
-        efficient(tiny, "C")
-    monkeypatch.setattr(training, "write_csv", write)
+    killed(monkeypatch, lambda: efficient(tiny, "C"), 2, written=where == "after the history")
     resumed = efficient(tiny, "C")
     columns = undisturbed.history.columns.drop("seconds")
     exact(resumed.history[columns], undisturbed.history[columns])
@@ -93,19 +100,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
 def test_a_damaged_checkpoint_is_named_and_once_deleted_gone_on_without(
     undisturbed, tiny, project, monkeypatch, epoch
 ):
-    class Killed(BaseException):
-        pass
-
-    def dying(frame, path):
-        write(frame, path)
-        if path.name == "history.csv" and len(frame) == 2:
-            raise Killed
-
-    write = files.write_csv
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "write_csv", dying)
-        with pytest.raises(Killed):
-            efficient(tiny, "C")
+    killed(monkeypatch, lambda: efficient(tiny, "C"), 2)
     folder = study.run_folder(tiny, tiny.experiment("C"), tiny.experiment("C").arms[0])
     checkpoint = folder / f"checkpoint-{epoch:04d}.keras"
     if epoch == 2:
@@ -240,18 +235,7 @@ def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp
     assert len(uncut) < schedule.epochs
     assert uncut["learning_rate"].nunique() >= 3
 
-    class Killed(BaseException):
-        pass
-
-    def killed(frame, path):
-        files.write_csv(frame, path)
-        if len(frame) == 3:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "write_csv", killed)
-        with pytest.raises(Killed):
-            train("cut")
+    killed(monkeypatch, lambda: train("cut"), 3)
     columns = uncut.columns.drop("seconds")
     exact(train("cut")[columns], uncut[columns])
     kept = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("uncut", "cut")]
