@@ -1,12 +1,18 @@
 """Batches of images and targets from the pixel cache: the only input pipeline."""
 
 import math
+import os
 
 import numpy as np
 
 from cxrlib import augment
 from cxrlib.backend import keras
 from cxrlib.images import scaled
+
+
+# A thread for every other core. A single one is left to the backend: TensorFlow runs it ahead of the
+# network, where with Keras' own queue each step would wait for the batch to be handed over.
+_THREADS = max(1, min(8, (os.cpu_count() or 1) // 2))
 
 
 class Batches(keras.utils.PyDataset):
@@ -26,7 +32,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1):
-        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=_THREADS, use_multiprocessing=False, max_queue_size=8)
         self.pixels, self.targets = pixels, np.asarray(targets, np.float32)
         self.rows, self.batch_size = np.asarray(rows), batch_size
         self.seed, self.ranges, self.passes = seed, ranges, passes
