@@ -5,6 +5,7 @@ Importing this module takes seconds, so only modules that train or explain do.
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import platform
@@ -65,6 +66,34 @@ def set_threads(threads):
         with contextlib.suppress(RuntimeError):  # it has computed already: the limit stands or not
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def devices(batch_size):
+    """Gives the devices that share each batch of a training: as many in sight as divide it.
+
+    Several only on JAX, whose Keras backend has data parallelism; elsewhere the default one.
+
+    Args:
+        batch_size: Images a batch.
+
+    Returns:
+        Names as `keras.distribution` takes them; empty for the backend's default device.
+    """
+    if keras.backend.backend() != "jax":
+        return []
+    seen = keras.distribution.list_devices()
+    count = max(n for n in range(1, len(seen) + 1) if batch_size % n == 0)
+    return seen[:count] if count > 1 else []
+
+
+def shared(names):
+    """Gives the context in which networks are made and trained on all of these devices."""
+    return _distribution(tuple(names)).scope() if names else contextlib.nullcontext()
+
+
+@functools.cache  # so that networks of one shape can be one network
+def _distribution(names):
+    return keras.distribution.DataParallel(devices=names)
 
 
 def choose_precision(name):

@@ -9,9 +9,8 @@ from cxrlib import augment
 from cxrlib.backend import keras
 from cxrlib.images import scaled
 
-
-# A thread for every other core. A single one is left to the backend: TensorFlow runs it ahead of the
-# network, where with Keras' own queue each step would wait for the batch to be handed over.
+# A thread for every other core. Where that is one, it is the backend's: TensorFlow's runs ahead of
+# the network, while from Keras' own queue each step would wait for a batch to be handed over.
 _THREADS = max(1, min(8, (os.cpu_count() or 1) // 2))
 
 
@@ -29,18 +28,23 @@ class Batches(keras.utils.PyDataset):
         seed: Seed of order and augmentation; None keeps the order of `rows`.
         ranges: `augment.Ranges` for a new transform of every image, or None.
         passes: How often an epoch goes through all rows.
+        share: The images of an epoch are a multiple of this: as many as are over are left out,
+            each epoch others if there is a seed.
     """
 
-    def __init__(self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1):
+    def __init__(
+        self, pixels, targets, rows, batch_size, *, seed=None, ranges=None, passes=1, share=1
+    ):
         super().__init__(workers=_THREADS, use_multiprocessing=False, max_queue_size=8)
         self.pixels, self.targets = pixels, np.asarray(targets, np.float32)
         self.rows, self.batch_size = np.asarray(rows), batch_size
         self.seed, self.ranges, self.passes = seed, ranges, passes
+        self._images = len(self.rows) * passes // share * share
         self.start(0)
 
     def __len__(self):
         """Gives the batches of an epoch."""
-        return math.ceil(len(self.rows) * self.passes / self.batch_size)
+        return math.ceil(self._images / self.batch_size)
 
     def __getitem__(self, index):
         """Makes batch `index` of this epoch: images float32 in [0, 1], and their targets."""
@@ -56,7 +60,7 @@ class Batches(keras.utils.PyDataset):
         looks at a first batch to build the network.
         """
         self.epoch = epoch
-        self._order = self._draw_order()
+        self._order = self._draw_order()[: self._images]
 
     def _draw_order(self):
         if self.seed is None:

@@ -422,10 +422,15 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
         "parameters": model.count_params(),
         "versions": {name: _version(name) for name in VERSIONED},
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {profile.threads or 'all'} threads",
+        "machine": _machine(profile, len(backend.devices(schedule.batch_size))),
     }
     files.write_json(info, where / "run.json")
     return runs.load(where)
+
+
+def _machine(profile, devices):
+    what = f"{platform.system()} {platform.machine()}, {profile.threads or 'all'} threads"
+    return f"{what}, {devices} devices" if devices else what
 
 
 def _version(package):

@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cxrlib import metrics, models
-from cxrlib.backend import PRECISIONS, keras
+from cxrlib.backend import PRECISIONS, devices, keras, shared
 from cxrlib.batches import Batches
 from cxrlib.files import reading, replacing, write_csv
 from cxrlib.targets import TARGETS
@@ -67,33 +67,39 @@ def train(
         _remove_checkpoints(folder)
         return history
     keras.utils.set_random_seed(seed)
-    if len(history):
-        newest = _checkpoint(folder, len(history))
-        with reading(newest):
-            model = _with_measures(keras.saving.load_model(newest))
-    else:
-        model = start(architecture, pixels.shape[1], weights, schedule, precision)
-    if not _done(history, schedule):
-        recorder = _Recorder(folder, history, schedule)
-        batches = _batches(pixels, radiographs, "train", schedule, seed, online)
-        model.fit(
-            batches,
-            validation_data=_batches(pixels, radiographs, "validation", schedule),
-            epochs=schedule.epochs,
-            initial_epoch=len(history),
-            shuffle=False,  # Batches draws the order itself, so that it can be continued
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, _: batches.start(epoch)
-                ),
-                *recorder.followers,
-                recorder,
-                _Norms(_batches(pixels, radiographs, "train", schedule, seed, online), schedule),
-                _Progress(label, schedule.epochs, lines),
-            ],
-            verbose=0,
-        )
-        history = recorder.history
+    used = devices(schedule.batch_size)
+    with shared(used):
+        if len(history):
+            newest = _checkpoint(folder, len(history))
+            with reading(newest):
+                model = _with_measures(keras.saving.load_model(newest))
+        else:
+            model = start(architecture, pixels.shape[1], weights, schedule, precision)
+        if not _done(history, schedule):
+            recorder = _Recorder(folder, history, schedule)
+            batches, others = (
+                _batches(pixels, radiographs, "train", schedule, seed, online, share=len(used) or 1)
+                for _ in range(2)
+            )
+            model.fit(
+                batches,
+                validation_data=_batches(pixels, radiographs, "validation", schedule),
+                epochs=schedule.epochs,
+                initial_epoch=len(history),
+                shuffle=False,  # Batches draws the order itself, so that it can be continued
+                callbacks=[
+                    keras.callbacks.LambdaCallback(
+                        on_epoch_begin=lambda epoch, _: batches.start(epoch)
+                    ),
+                    *recorder.followers,
+                    recorder,
+                    _Undivided(),
+                    _Norms(others, schedule),
+                    _Progress(label, schedule.epochs, lines),
+                ],
+                verbose=0,
+            )
+            history = recorder.history
     trained = models.load(_checkpoint(folder, best_epoch(history)))
     model = _in_float32(trained, architecture, pixels.shape[1])
     predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
@@ -128,7 +134,7 @@ def start(architecture, image_size, weights, schedule, precision):
         built = models.build(architecture, image_size, weights)
     finally:
         keras.config.set_dtype_policy("float32")
-    shape = (architecture, image_size, precision)
+    shape = (architecture, image_size, precision, keras.distribution.distribution())
     if shape in _STARTED:
         model = _STARTED[shape]
         model.set_weights(built.get_weights())
@@ -209,7 +215,7 @@ def features(model, pixels, radiographs, batch_size):
     return pooled.predict(Batches(pixels, radiographs[list(TARGETS)], rows, batch_size), verbose=0)
 
 
-def _batches(pixels, radiographs, split, schedule, seed=None, online=None):
+def _batches(pixels, radiographs, split, schedule, seed=None, online=None, share=1):
     rows = radiographs.index[radiographs["split"] == split].to_numpy()
     passes = schedule.passes_per_epoch if split == "train" else 1
     targets = radiographs[list(TARGETS)].to_numpy()
@@ -221,6 +227,7 @@ def _batches(pixels, radiographs, split, schedule, seed=None, online=None):
         seed=seed,
         ranges=online,
         passes=passes,
+        share=share,
     )
 
 
@@ -314,6 +321,17 @@ class _Recorder(keras.callbacks.Callback):
         for checkpoint in self.folder.glob("checkpoint-*.keras"):
             if checkpoint not in kept:
                 checkpoint.unlink()
+
+
+class _Undivided(keras.callbacks.Callback):
+    """Validates every radiograph: all devices do the same, as they seldom divide the last batch."""
+
+    def on_test_begin(self, logs=None):
+        self.distribution = keras.distribution.distribution()
+        keras.distribution.set_distribution(None)
+
+    def on_test_end(self, logs=None):
+        keras.distribution.set_distribution(self.distribution)
 
 
 class _Norms(keras.callbacks.Callback):

@@ -42,6 +42,16 @@ def test_an_epoch_of_two_passes_shows_every_row_twice():
     assert (shown.sum(0) == 2 * TARGETS[[0, 2, 3, 5, 6]].sum(0)).all()
 
 
+def test_what_devices_cannot_share_is_left_out_and_is_another_image_in_another_epoch():
+    shown = []
+    for epoch in range(8):
+        made = make(seed=1, share=2, epoch=epoch)
+        assert [len(images) for images, _ in epoch_of(made)] == [2, 2]
+        shown.append(np.concatenate([targets for _, targets in epoch_of(made)]).sum(0))
+    assert len({tuple(totals) for totals in shown}) > 1
+    assert sum(len(images) for images, _ in epoch_of(make(seed=1, share=1))) == 5
+
+
 def test_batches_are_the_same_in_whatever_order_they_are_asked_for():
     made = make(seed=3, ranges=C.online)
     forward = epoch_of(made)
