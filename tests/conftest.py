@@ -1,6 +1,8 @@
 """What many tests start from: the smallest study in a folder of its own, and made-up runs."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,22 @@ import pytest
 
 from cxrlib import metrics, profiles, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=0, help="kill a whole study so many times")
+
+
+def copy_study(folder):
+    """Copies what a study is made from to a new folder, without any run."""
+    for name in ("book", "notebooks", "profiles", "results", "cxrlib"):
+        ignore = shutil.ignore_patterns("experiments", "__pycache__", ".ipynb_checkpoints")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    for name in ("Snakefile", "_config.yml"):
+        shutil.copy(ROOT / name, folder)
+    return folder
 
 
 def make_run(folder, architecture="efficient", weights="none", experiment="A", **changed):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from tests import browser
+from tests.conftest import copy_study
 
 ROOT = Path(__file__).parents[1]
 CXR = Path(sys.executable).with_name("cxr")
@@ -28,13 +29,8 @@ def cxr(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """The study's files in a new folder, without any run."""
-    folder = tmp_path_factory.mktemp("clone")
-    for name in ("book", "notebooks", "profiles", "results", "cxrlib"):
-        ignore = shutil.ignore_patterns("experiments", "__pycache__", ".ipynb_checkpoints")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("Snakefile", "_config.yml"):
-        shutil.copy(ROOT / name, folder)
+    """The study's files in a new folder, with the smallest profile."""
+    folder = copy_study(tmp_path_factory.mktemp("clone"))
     shutil.copy(ROOT / "tests" / "smoke.yml", folder / "profiles")
     return folder
 

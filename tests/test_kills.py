@@ -1,4 +1,9 @@
-"""A process killed at any moment loses nothing: the next one goes on and ends the same."""
+"""A process that is killed or finds the disk full loses nothing: the next one ends the same.
+
+A whole study is killed only when asked for, since that takes a quarter of an hour:
+
+    pytest tests/test_kills.py --kills 20
+"""
 
 import os
 import random
@@ -11,7 +16,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.conftest import copy_study
+
 CXR = Path(sys.executable).with_name("cxr")
+STUDY = [CXR, "study", "--profile", "tiny.yml"]
 COMMAND = [CXR, "train", "C", "efficient", "--profile", "tiny.yml", "--lines"]
 PROFILE = """\
 name: tiny
@@ -37,9 +45,9 @@ def project(folder):
     return folder
 
 
-def killed(folder, seconds):
-    """Runs the command for so long, then kills all it started; says whether it had ended."""
-    process = subprocess.Popen(COMMAND, cwd=folder, stderr=subprocess.PIPE, start_new_session=True)
+def killed(folder, seconds, command=COMMAND):
+    """Runs a command for so long, then kills all it started; says whether it had ended."""
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, start_new_session=True)
     try:
         _, said = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -50,19 +58,88 @@ def killed(folder, seconds):
     return True
 
 
-def test_a_training_killed_again_and_again_ends_as_one_left_alone(tmp_path):
-    alone, disturbed = project(tmp_path / "alone"), project(tmp_path / "disturbed")
-    assert killed(alone, 600)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of a project whose arm was trained in peace."""
+    folder = project(tmp_path_factory.mktemp("kills") / "alone")
+    assert killed(folder, 600)
+    return folder
+
+
+def same(one, other):
+    """Says that two projects hold the same run, and that nothing half-written was left."""
+    one, other = (next(folder.glob("runs/*/C/efficient")) for folder in (one, other))
+    pd.testing.assert_frame_equal(
+        *(pd.read_csv(run / "predictions.csv") for run in (one, other)), check_exact=True
+    )
+    assert (one / "heatmaps.npy").read_bytes() == (other / "heatmaps.npy").read_bytes()
+    assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+
+
+def test_a_training_killed_again_and_again_ends_as_one_left_alone(alone, tmp_path):
+    disturbed = project(tmp_path / "disturbed")
     rng = random.Random(7)
     # Imports take some seconds, in which nothing can be lost; the last rounds let it end.
     rounds = [not killed(disturbed, rng.uniform(4, 12)) for _ in range(6)]
     assert sum(rounds) >= 2, "it was hardly killed: shorten the rounds"
     assert killed(disturbed, 600)
-    one, other = (next(folder.glob("runs/*/C/efficient")) for folder in (alone, disturbed))
-    pd.testing.assert_frame_equal(
-        *(pd.read_csv(run / "predictions.csv") for run in (one, other)), check_exact=True
+    same(alone, disturbed)
+
+
+FILLING = """\
+mount -t tmpfs -o size=80m none "$1"; cd "$1"; touch Snakefile; cp ../tiny.yml .; shift
+for room in 1000 3000 4000; do  # kB: too few for the pixels, for a checkpoint, for a second one
+    rm -f ballast; free=$(df --output=avail -k . | tail -1)
+    head -c $((free - room))k /dev/zero > ballast
+    "$@" && exit 9
+    test $? -eq 1 || exit 8
+done
+rm ballast; "$@" && cp -r runs ../after
+"""
+
+
+def test_a_full_disk_is_said_and_with_room_again_training_ends_as_if_nothing_was(alone, tmp_path):
+    if (
+        not shutil.which("unshare")
+        or subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]).returncode
+    ):
+        pytest.skip("no small disk can be mounted here")
+    (tmp_path / "tiny.yml").write_text(PROFILE)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "after").mkdir()
+    script = ["unshare", "-rm", "sh", "-c", FILLING, "sh", tmp_path / "disk", *COMMAND]
+    outcome = subprocess.run(script, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+    said = [line for line in outcome.stderr.splitlines() if line.startswith("cxr: ")]
+    for line, file in zip(said, (".npy", "-0001.keras", "-0002.keras"), strict=True):
+        assert f"No space left on device: '{tmp_path}" in line and f"{file}': nothing" in line
+    assert "Traceback" not in outcome.stderr
+    same(alone, tmp_path / "after")
+
+
+def test_a_study_killed_again_and_again_ends_as_one_left_alone(request, tmp_path):
+    kills = request.config.getoption("--kills")
+    if not kills:
+        pytest.skip("takes a quarter of an hour: pytest tests/test_kills.py --kills 20")
+    alone, disturbed = tmp_path / "alone", tmp_path / "disturbed"
+    for folder in (alone, disturbed):
+        (copy_study(folder) / "tiny.yml").write_text(PROFILE)
+    assert killed(alone, 3600, STUDY)
+    rng = random.Random(11)
+    while kills:
+        if killed(disturbed, rng.uniform(3, 35), STUDY):
+            shutil.rmtree(disturbed / "_build")  # so that there is something left to do
+        else:
+            kills -= 1
+    runs = next((alone / "runs").glob("tiny-*/A")).parent
+    assert killed(disturbed, 3600, [*STUDY, "--check", runs])
+    left, others = (
+        {path.relative_to(folder) for path in folder.rglob("*") if _lasts(path)}
+        for folder in (alone, disturbed)
     )
-    assert (one / "heatmaps.npy").read_bytes() == (other / "heatmaps.npy").read_bytes()
-    left = {path.name for path in other.iterdir() if "checkpoint" in path.name}
-    assert left == set()
-    shutil.rmtree(disturbed)
+    assert left == others
+
+
+def _lasts(path):
+    """Says whether a study leaves this file behind: no snapshot of Snakemake's, nothing cached."""
+    return path.is_file() and not {".snakemake", "__pycache__"} & set(path.parts)
