@@ -18,7 +18,7 @@ from cxrlib.images import scaled
 NETWORKS = {"densenet121": (224, 48), "resnet50": (224, 48), "efficient": (128, 1600)}
 """Edge of the images, and how many an epoch has."""
 
-BATCH, EPOCHS, PLAIN = 16, 9, "model.fit, arrays in memory"
+BATCH, EPOCHS, PLAIN = 16, 7, "model.fit, arrays in memory"
 
 
 class _Clock(backend.keras.callbacks.Callback):
