@@ -429,7 +429,8 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
 
 
 def _machine(profile, devices):
-    what = f"{platform.system()} {platform.machine()}, {profile.threads or 'all'} threads"
+    threads = "1 thread" if profile.threads == 1 else f"{profile.threads or 'all'} threads"
+    what = f"{platform.system()} {platform.machine()}, {threads}"
     return f"{what}, {devices} devices" if devices else what
 
 
