@@ -5,7 +5,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from cxrlib import calibration, paper, runs, shortcuts, tables, targets
+from cxrlib import calibration, paper, runs, shortcuts, targets, wording
 
 ARM_COLOURS = dict(
     zip(
@@ -133,7 +133,7 @@ def training_curves(these):
         colour = ARM_COLOURS[architecture, weights]
         for axis, measure in zip(axes, ("accuracy", "loss")):
             axis.plot(rows["epoch"], rows[measure], "--", color=colour, linewidth=1)
-            label = tables.arm_label(architecture, weights)
+            label = wording.arm_label(architecture, weights)
             axis.plot(rows["epoch"], rows[f"val_{measure}"], color=colour, label=label)
     for axis, measure in zip(axes, ("Accuracy per target", "Loss (binary cross-entropy)")):
         axis.set(xlabel="Epoch", title=measure)
@@ -180,7 +180,7 @@ def gallery(these, radiographs, pixels, rows=("normal", "bacteria", "covid")):
             axis.set_xlabel(f"{target} {100 * probability:.0f} %", fontsize=9)
     axes[0][0].set_title("Radiograph", fontsize=9)
     for axis, run in zip(axes[0][1:], finished):
-        label = tables.arm_label(run.architecture, run.info["weights"]).replace(" (", "\n(")
+        label = wording.arm_label(*run.key[1:]).replace(" (", "\n(")
         axis.set_title(label, fontsize=9)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
@@ -262,10 +262,10 @@ def comparison(these, target="all", metric="accuracy"):
             axis.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.5)
             face = colour if filled else "white"
             axis.plot(100 * row.value, y, "o", color=colour, markerfacecolor=face, markersize=6)
-    axis.set_yticks(range(len(order)), [f"{key[0]}  {tables.arm_label(*key[1:])}" for key in order])
+    axis.set_yticks(range(len(order)), [wording.run_label(*key) for key in order])
     axis.invert_yaxis()
     axis.set_xlim(max(-2, axis.get_xlim()[0]), min(102, axis.get_xlim()[1]))
-    name = tables.measure_label(metric, target)
+    name = wording.measure_label(metric, target)
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
@@ -336,7 +336,7 @@ def decision(these, target="COVID"):
     for run, colour in zip(these, sns.color_palette("colorblind")):
         curves = calibration.net_benefit(run.test_predictions, target)
         curve = curves[curves["strategy"] == "model"]
-        label = f"{run.experiment}  {tables.arm_label(run.architecture, run.info['weights'])}"
+        label = wording.run_label(*run.key)
         axis.plot(curve["threshold"], curve["net_benefit"], color=colour, label=label)
         axis.fill_between(curve["threshold"], curve["low"], curve["high"], color=colour, alpha=0.12)
         everyone = curves[curves["strategy"] == "everyone"]
@@ -376,9 +376,7 @@ def attention(measured, region="lungs"):
                       label=label if y == 0 else None)  # fmt: skip
         axis.plot(100 * own["energy"].mean(), y, "D", color="black", markerfacecolor="white",
                   markersize=6, label="mean" if y == 0 else None)  # fmt: skip
-    axis.set_yticks(
-        range(len(runs_there)), [f"{e}  {tables.arm_label(*arm)}" for e, *arm in runs_there]
-    )
+    axis.set_yticks(range(len(runs_there)), [wording.run_label(*key) for key in runs_there])
     axis.invert_yaxis()
     axis.set_xlabel(f"Heatmap energy inside the {region}, per cent")
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
@@ -458,7 +456,7 @@ def blackout(table):
         axis.axvline(0.5, color="black", linewidth=1)
         axis.set_title(target, fontsize=10)
         axis.set(xlim=(0.3, 1.02), xticks=[0.5, 1.0])
-    axes[0].set_yticks(range(len(covers)), [tables.COVERED[cover] for cover in covers])
+    axes[0].set_yticks(range(len(covers)), [wording.COVERED[cover] for cover in covers])
     axes[0].invert_yaxis()
     figure.supxlabel("AUC (0.5: no better than chance)", fontsize=10)
     return _closed(figure)
@@ -549,11 +547,11 @@ def restated(numbers):
             axis.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=1.5)
             axis.plot(100 * value, place, "o", color=colour, markerfacecolor=face, markersize=6)
     arms = zip(numbers["experiment"], numbers["architecture"], numbers["weights"])
-    names = [f"{experiment}  {tables.arm_label(*arm)}" for experiment, *arm in arms]
+    names = [wording.run_label(*key) for key in arms]
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     target, metric = numbers[["target", "metric"]].iloc[0]
-    axis.set_xlabel(f"{tables.LABELS[metric]} for {target}, per cent (95 % interval)")
+    axis.set_xlabel(f"{wording.LABELS[metric]} for {target}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     ways = ["exact, each image once", "as printed"]
     figure.legend(marks, ways, loc="outside upper right", ncols=2, frameon=False)

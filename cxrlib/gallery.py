@@ -15,8 +15,8 @@ from matplotlib import colormaps
 
 from cxrlib import images, metrics
 from cxrlib.figures import GROUPS
-from cxrlib.tables import arm_label
 from cxrlib.targets import GROUP_TARGET, TARGETS
+from cxrlib.wording import arm_label
 
 LIMIT = 300
 """Test radiographs of an experiment that a gallery holds at most."""
@@ -214,7 +214,7 @@ def _arm(run, places):
 
 
 def _label(run):
-    return arm_label(run.architecture, run.info["weights"])
+    return arm_label(*run.key[1:])
 
 
 def _webp(grey, edge):

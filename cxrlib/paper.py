@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from cxrlib import experiments, metrics
+from cxrlib import experiments, metrics, wording
 
 ARCHITECTURES = {"DenseNet-121": "densenet121", "ResNet-50": "resnet50", "Efficient": "efficient"}
 
@@ -290,10 +290,8 @@ def _same(printed, computed):
 
 def _line(rows):
     """Words one finding: about one number, or about the n of a column's intervals."""
-    from cxrlib import tables  # which imports this module
-
     first, alone = rows.iloc[0], len(rows) == 1
-    arm = tables.arm_label(first["architecture"], first["weights"])
+    arm = wording.arm_label(first["architecture"], first["weights"])
     if first["finding"] in ("denominator", "precision interval"):
         printed, right = (f"n = {_range(rows[name])}" for name in ("printed_n", "right_n"))
     elif first["finding"] in ("zero width", "past 100 %", "copies"):
@@ -308,7 +306,7 @@ def _line(rows):
         "Paper's table": str(first["table"]),
         "Arm": f"{first['experiment']}\u2002{arm if alone else 'all'}",
         "Target": first["target"],
-        "Measure": tables.LABELS[first["metric"]] if rows["metric"].nunique() == 1 else "all",
+        "Measure": wording.LABELS[first["metric"]] if rows["metric"].nunique() == 1 else "all",
         "Printed": printed,
         "Right": right,
         "Numbers": str(len(rows)),

@@ -64,6 +64,16 @@ class Run:
         return self.info["architecture"]
 
     @property
+    def weights(self):
+        """Name of the initial weights."""
+        return self.info["weights"]
+
+    @property
+    def key(self):
+        """What tells it from the other runs of a trial: experiment, architecture, weights."""
+        return self.experiment, self.architecture, self.weights
+
+    @property
     def finished(self):
         """Whether it was trained to its end."""
         return self.info["state"] == FINISHED

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cxrlib import files, heatmaps, models, predict, runs, study, tables, targets, training
+from cxrlib import files, heatmaps, models, predict, runs, study, targets, training, wording
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
@@ -376,7 +376,7 @@ def _kind(run):
 
 
 def _arm(run):
-    return tables.arm_label(run.architecture, run.info["weights"])
+    return wording.arm_label(*run.key[1:])
 
 
 def _extents(found):

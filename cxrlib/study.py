@@ -367,7 +367,7 @@ def _initial_weights(profile, experiment, arm):
     first = profile.experiment("A")
     rivals = [rival for rival in first.arms if rival.architecture == arm.architecture]
     ran = [train(profile, first, rival) for rival in rivals]
-    losses = {run.info["weights"]: run.history["val_loss"].min() for run in ran if run.finished}
+    losses = {run.weights: run.history["val_loss"].min() for run in ran if run.finished}
     return experiments.choose_weights(losses)
 
 

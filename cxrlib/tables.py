@@ -9,45 +9,19 @@ import pandas as pd
 
 from cxrlib import calibration, comparison, experiments, metrics, paper, runs, trials
 from cxrlib.targets import GROUP_TARGET, TARGETS
-
-LABELS = {
-    "densenet121": "DenseNet-121",
-    "resnet50": "ResNet-50",
-    "efficient": "Efficient",
-    "imagenet": "ImageNet",
-    "none": "random",
-    "accuracy": "Harsh accuracy",
-    "macro_precision": "Macro precision",
-    "macro_recall": "Macro recall",
-    "macro_f1": "Macro F1",
-    "hamming_loss": "Hamming loss",
-    "precision": "Precision",
-    "recall": "Recall",
-    "specificity": "Specificity",
-    "f1": "F1",
-    "auc": "AUC",
-    "brier": "Brier score",
-    "calibration_error": "Calibration error",
-    "chance_error": "by chance",
-}
-"""How names of the code read in tables and figures."""
-
-SPLITS = {
-    "paper": "split by image, as in the paper",
-    "by-patient": "split by patient",
-    "given": "split as the data came",
-}
-"""How a split reads in a caption."""
-
-COVERED = {
-    "none": "nothing covered",
-    "lungs": "lungs covered",
-    "not-lungs": "only lungs left",
-    "centre": "only a frame left",
-    "not-border": "only the border left",
-}
-"""How the covers of `images.COVERS` read in tables and figures."""
-
+from cxrlib.wording import (
+    COVERED,
+    LABELS,
+    arm_label,
+    interval,
+    measure_label,
+    minutes,
+    p_value,
+    plain,
+    run_label,
+    signed,
+    split_label,
+)  # fmt: skip
 
 _ENDS = ["value", "low", "high"]
 
@@ -81,48 +55,6 @@ class Table:
         )
 
 
-def arm_label(architecture, weights):
-    """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
-    if architecture == "efficient":
-        return LABELS[architecture]
-    return f"{LABELS[architecture]} ({LABELS[weights]})"
-
-
-def measure_label(metric, target):
-    """Gives how a measure of one target, or of "all", reads in tables and figures."""
-    return LABELS[metric] + ("" if target == "all" else f" for {target}")
-
-
-def _arm(run):
-    return arm_label(run.architecture, run.info["weights"])
-
-
-def _p(value):
-    if np.isnan(value):
-        return "undefined"
-    return "<\u00a00.001" if value < 0.001 else f"{value:.3f}"
-
-
-def interval(value, low, high, metric="accuracy"):
-    """Writes a value with its interval: per cent, or a plain share for the Hamming loss."""
-    if np.isnan(value):
-        return "undefined"
-    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
-    if np.isnan(low):
-        return f"{scale * value:.{digits}f}"
-    low, high = f"{scale * low:.{digits}f}", f"{scale * high:.{digits}f}"
-    return f"{scale * value:.{digits}f}\u00a0({low}\u2060–\u2060{high})"  # never broken over lines
-
-
-def signed(value, low, high, metric="accuracy"):
-    """Writes a difference with its interval, in points, as `interval` writes a measure."""
-    if np.isnan(value):
-        return "undefined"
-    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
-    value, low, high = (f"{scale * v:+.{digits}f}".replace("-", "−") for v in (value, low, high))
-    return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
-
-
 def overall(these, name):
     """Tabulates the measures of the whole answer, each arm beside the paper's printed values.
 
@@ -137,9 +69,8 @@ def overall(these, name):
     published = paper.published()
     rows = []
     for run in these:
-        label = arm_label(run.architecture, run.info["weights"])
-        rows.append([label, *_overall_cells(run)])
-        printed, whose = _printed(published, run)
+        rows.append([arm_label(*run.key[1:]), *_overall_cells(run)])
+        printed, whose = _of_paper(published, *run.key)
         rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
         if run.finished:
             rows.append(["– difference", *_less(run.metrics, printed, "all", metrics.OVERALL)])
@@ -167,12 +98,8 @@ def per_target(these, name):
     for run in these:
         if not run.finished:
             continue
-        label, (printed, _) = (
-            arm_label(run.architecture, run.info["weights"]),
-            _printed(published, run),
-        )
-        rows.append([label, *[""] * 6])
-        measured = run.metrics
+        measured, (printed, _) = run.metrics, _of_paper(published, *run.key)
+        rows.append([arm_label(*run.key[1:]), *[""] * 6])
         for target in TARGETS:
             recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
             ours = _cells(measured, target, metrics.PER_TARGET)
@@ -248,7 +175,7 @@ def differences(these, name):
         these: Runs of one experiment.
         name: The table's label.
     """
-    answers = {_arm(run): run.test_predictions for run in these if run.finished}
+    answers = {arm_label(*run.key[1:]): run.test_predictions for run in these if run.finished}
     caption = (
         f"Experiment {these[0].experiment}, arm against arm on the same radiographs: difference in"
         " points (95 % interval, resampling patients) and p corrected for the whole table (Holm)."
@@ -259,17 +186,10 @@ def differences(these, name):
         return Table(pd.DataFrame(rows, columns=columns), caption, name)
     rows = []
     for row in comparison.table(answers).itertuples():
-        measure = LABELS[row.metric] + ("" if row.target == "all" else f" for {row.target}")
-        p = (
-            "–"
-            if np.isnan(row.p_holm)
-            else "< 0.001"
-            if row.p_holm < 0.001
-            else f"{row.p_holm:.3f}"
-        )
-        rows.append(
-            [row.a, row.b, measure, signed(row.difference, row.low, row.high), p, row.verdict]
-        )
+        measure = measure_label(row.metric, row.target)
+        p = "–" if np.isnan(row.p_holm) else p_value(row.p_holm)
+        less = signed(row.difference, row.low, row.high)
+        rows.append([row.a, row.b, measure, less, p, row.verdict])
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
 
 
@@ -314,7 +234,7 @@ def calibrations(these, name):
             ]
             shown = f"{brier['value']:.3f} ({brier['low']:.3f}–{brier['high']:.3f})"
             temperature = "1" if kind == "as they are" else f"{fitted:.2f}"
-            rows.append([f"{run.experiment}\u2002{_arm(run)}", kind, temperature, shown, *errors])
+            rows.append([run_label(*run.key), kind, temperature, shown, *errors])
     scores = [LABELS[key] for key in ("brier", "calibration_error", "chance_error")]
     columns = ["Arm", "Probabilities", "Temperature", *scores]
     caption = "Calibration on the test radiographs, the mean of five targets; lower is better."
@@ -330,7 +250,7 @@ def predictive_values(these, name):
     """
     rows = []
     for run in these:
-        cells = {"Arm": f"{run.experiment}\u2002{_arm(run)}"}
+        cells = {"Arm": run_label(*run.key)}
         for row in calibration.predictive_value(run.test_predictions, "COVID").itertuples():
             cells[f"{100 * row.prevalence:g}\u00a0% ill"] = interval(row.value, row.low, row.high)
         rows.append(cells)
@@ -356,7 +276,7 @@ def thresholds(these, name, target="COVID"):
         found = calibration.at_thresholds(run.validation_predictions, run.test_predictions)
         for _, part in found.groupby("rule", sort=False):
             cut = part.loc[part["target"] == target, "threshold"].iloc[0]
-            label = f"{run.experiment}\u2002{_arm(run)}"
+            label = run_label(*run.key)
             rows.append([label, f"{cut:.2f}", *_cells(part, target, measures)])
     caption = (
         f"{target} at the fixed threshold and at one chosen on validation radiographs (Youden):"
@@ -381,7 +301,7 @@ def attention(summary, name, of="region"):
         cells = [interval(*found.loc[measure, _ENDS]) for measure in ("energy", "pointing")]
         chance = [f"{100 * found.loc[measure, 'value']:.1f}" for measure in ("area", "gaussian")]
         lift = signed(*found.loc["lift", _ENDS])
-        label = f"{experiment}\u2002{arm_label(*arm)}"
+        label = run_label(experiment, *arm)
         rows.append([label, what, found["n"].iloc[0], *cells, *chance, lift])
     chance = ["Its share", "Gaussian"]
     columns = ["Arm", of.capitalize(), "n", "Energy", "Highest point", *chance, "Above share"]
@@ -491,7 +411,7 @@ def impossible(these, name):
     """
     rows = []
     for run in these:
-        cells = {"Arm": f"{run.experiment}\u2002{_arm(run)}"}
+        cells = {"Arm": run_label(*run.key)}
         for row in calibration.impossible(run.test_predictions).itertuples():
             cells[row.answer] = interval(row.share, row.low, row.high)
         rows.append(cells)
@@ -512,12 +432,12 @@ def arms(these, name):
         state = f"{info['state']}: {info['reason']}" if "reason" in info else info["state"]
         rows.append(
             {
-                "Arm": f"{run.experiment}\u2002{arm_label(run.architecture, info['weights'])}",
+                "Arm": run_label(*run.key),
                 "State": state,
                 "Epochs": f"{info['epochs']}/{info['schedule']['epochs']}" if finished else "–",
                 "Best": str(info["best_epoch"]) if finished else "–",
                 "Images an epoch": f"{info['images_per_epoch']:,}" if finished else "–",
-                "Training": _minutes(info["training_seconds"]) if finished else "–",
+                "Training": minutes(info["training_seconds"]) if finished else "–",
             }
         )
     return Table(pd.DataFrame(rows), f"The arms and what became of them; {_split(these)}.", name)
@@ -541,7 +461,7 @@ def setup(experiment, profile, name, split):
             experiment.treatment.replace("+", " + "),
             published.treatment.replace("+", " + "),
         ),
-        ("Split", _how(split).removeprefix("split "), "by image"),
+        ("Split", split_label(split).removeprefix("split "), "by image"),
         ("Edge in pixels", profile.image_size, 768),
         ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
         ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
@@ -569,13 +489,13 @@ def cohort(table, name, split):
     counted["all"] = counted.sum(axis=1)
     counted.loc["all"] = counted.sum()
     frame = counted.reset_index().rename(columns={"group": "Group"})
-    return Table(frame, f"Radiographs by group and split; {_how(split)}.", name)
+    return Table(frame, f"Radiographs by group and split; {split_label(split)}.", name)
 
 
 def leakage(counts, name, split):
     """Tabulates test radiographs whose patient also occurs in training (see `cohort.leakage`)."""
     frame = counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
-    caption = f"Test radiographs of patients who also have one in training; {_how(split)}."
+    caption = f"Test radiographs of patients who also have one in training; {split_label(split)}."
     return Table(frame, caption, name)
 
 
@@ -589,10 +509,12 @@ def splits(these, others, name):
     rows = []
     for pair in zip(these, others):
         for run in pair:
-            arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
+            arm = run_label(*run.key)
             cells = _cells(run.metrics, "all", ("accuracy", "macro_f1"))
             recall = _cells(run.metrics, "COVID", ("recall",))
-            rows.append([arm, _how(run.info["split"]).removeprefix("split "), *cells, *recall])
+            rows.append(
+                [arm, split_label(run.info["split"]).removeprefix("split "), *cells, *recall]
+            )
     columns = ["Arm", "Split", LABELS["accuracy"], LABELS["macro_f1"], "COVID recall"]
     caption = "The same arms under two splits: per cent (95 % interval, counting patients)."
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
@@ -614,9 +536,9 @@ def external(these, name):
     """
     rows = []
     for run in these:
-        arm = f"{run.experiment}\u2002{arm_label(run.architecture, run.info['weights'])}"
+        arm = run_label(*run.key)
         said = run.external.assign(covid=run.external["p_COVID"] >= 0.5)
-        cells = {"Arm": f"{arm}, {_how(run.info['split'])}"}
+        cells = {"Arm": f"{arm}, {split_label(run.info['split'])}"}
         for group, part in said.groupby("group"):
             column = f"{group} ({len(part)}, {part['patient'].nunique()}\u00a0patients)"
             cells[column] = interval(*metrics.share(part["covid"], part["patient"]))
@@ -626,12 +548,7 @@ def external(these, name):
 
 
 def _split(these):
-    return " and ".join(map(_how, dict.fromkeys(run.info["split"] for run in these)))
-
-
-def _how(split):
-    """Says in words how radiographs were split; what is not among `SPLITS` is a fold."""
-    return SPLITS.get(split, f"split by patient, {split}")
+    return " and ".join(map(split_label, dict.fromkeys(run.info["split"] for run in these)))
 
 
 def _overall_cells(run):
@@ -665,12 +582,8 @@ def _triples(measured, target, names):
     return [] if rows.empty else [tuple(rows.loc[name, _ENDS]) for name in names]
 
 
-def _printed(published, run):
-    """Finds the paper's values for a run, and says so where its initialisation was another."""
-    return _of_paper(published, run.experiment, run.architecture, run.info["weights"])
-
-
 def _of_paper(published, experiment, architecture, weights):
+    """Finds the paper's values for an arm, and says so where its initialisation was another."""
     same = (published["experiment"] == experiment) & (published["architecture"] == architecture)
     exact = published[same & (published["weights"] == weights)]
     if len(exact):
@@ -689,10 +602,6 @@ def _online(ranges):
 
 def _norms(schedule):
     return f"{schedule.norm_images} images" if schedule.norm_images else "the last steps"
-
-
-def _minutes(seconds):
-    return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
 
 
 def profile(settings, name):
@@ -736,7 +645,7 @@ def precisions(singles, halves, name):
                 for table in (single, half)
             ]
             rows.append([
-                f"{key[0]}\u2002{arm_label(*key[1:])}",
+                run_label(*key),
                 measure_label(metric, target),
                 *(f"{100 * v.mean():.1f} ± {100 * v.std():.1f}" for v in values),
                 signed(*trials.shift(*values)),
@@ -759,98 +668,9 @@ def benchmarks(measured, name):
     """
     rows = []
     for row in measured.itertuples():
-        ours, theirs = (f"{_plain(value)} {row.unit}" for value in (row.ours, row.theirs))
+        ours, theirs = (f"{plain(value)} {row.unit}" for value in (row.ours, row.theirs))
         rows.append((row.what, ours, row.against, theirs, f"{row.ours / row.theirs:.2f}"))
     columns = ["What", "Here", "Against", "There", "Ratio"]
     machine = ", ".join(measured["machine"].unique())
     caption = f"Speed, start-up and memory, each measured beside the alternative; {machine}."
     return Table(pd.DataFrame(rows, columns=columns), caption, name)
-
-
-def _plain(value):
-    """Writes three digits of a number, or all of its whole ones."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def effort(these):
-    """Gives the numbers that prose about a study's effort glues, by key."""
-    finished = [run for run in these if run.finished]
-    return {
-        "arms_finished": float(len(finished)),
-        "arms_missing": float(len(these) - len(finished)),
-        "training_minutes": sum(run.info["training_seconds"] for run in finished) / 60,
-        "precision": Words(" and ".join(sorted({run.info["precision"] for run in finished}))),
-    }
-
-
-class Words(str):
-    """Text that prose glues without quotation marks around it."""
-
-    def __repr__(self):
-        return str(self)
-
-
-def prose(these):
-    """Gives the numbers that a chapter's prose glues, by key.
-
-    The arm that speaks for an experiment is the one with the lowest *validation* loss.
-
-    Args:
-        these: Runs of one experiment; at least one finished.
-
-    Returns:
-        Dict of plain floats (per cent where a share) and `Words`.
-    """
-    finished, chosen = [run for run in these if run.finished], runs.chosen(these)
-    measured = chosen.metrics.set_index(["target", "metric"])
-    harsh = measured.loc[("all", "accuracy")]
-    covid = measured.loc[("COVID", "recall")]
-    test = chosen.test_predictions
-    majority = test["group"].value_counts(normalize=True).max()
-    return {
-        "n_arms_run": float(len(finished)),
-        "n_arms_not_run": float(len(these) - len(finished)),
-        "chosen_arm": Words(arm_label(chosen.architecture, chosen.info["weights"])),
-        "chosen_epoch": float(chosen.info["best_epoch"]),
-        "harsh": 100 * float(harsh["value"]),
-        "harsh_low": 100 * float(harsh["low"]),
-        "harsh_high": 100 * float(harsh["high"]),
-        "macro_f1": 100 * float(measured.loc[("all", "macro_f1"), "value"]),
-        "covid_recall": 100 * float(covid["value"]),
-        "covid_low": 100 * float(covid["low"]),
-        "covid_high": 100 * float(covid["high"]),
-        "covid_patients": float(covid["n"]),
-        "covid_images": float((test["group"] == "covid").sum()),
-        "test_images": float(len(test)),
-        "majority": 100 * float(majority),
-    }
-
-
-def headline(by_experiment):
-    """Gives the front page's numbers.
-
-    Args:
-        by_experiment: Experiment name -> its runs.
-
-    Returns:
-        Dict: the best harsh accuracy of all arms, the COVID recall of the arm with the lowest
-        validation loss in A and in C (per cent, with intervals), how many arms ran and did not,
-        and what the cohort is made of.
-    """
-    spoken = {name: prose(these) for name, these in by_experiment.items()}
-    finished = [run for these in by_experiment.values() for run in these if run.finished]
-    measured = runs.metrics(finished)
-    harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
-    best = harsh.loc[harsh["value"].idxmax()]
-    numbers = {
-        "headline_harsh_best": 100 * float(best["value"]),
-        "headline_harsh_low": 100 * float(best["low"]),
-        "headline_harsh_high": 100 * float(best["high"]),
-        "n_arms_run": sum(numbers["n_arms_run"] for numbers in spoken.values()),
-        "n_arms_not_run": sum(numbers["n_arms_not_run"] for numbers in spoken.values()),
-        "cohort": Words({"phantom": "phantoms"}.get(finished[0].info["cohort"], "radiographs")),
-    }
-    for name in ("A", "C"):
-        for key in ("covid_recall", "covid_low", "covid_high"):
-            numbers[f"headline_{key}_{name.lower()}"] = spoken[name][key]
-    return numbers

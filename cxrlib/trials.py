@@ -34,7 +34,7 @@ def measured(these):
             found.setdefault(place, {}).setdefault(run.info["seed"], []).append(run)
     parts = []
     for (experiment, architecture, _), by_seed in found.items():
-        used = {run.info["weights"] for own in by_seed.values() for run in own}
+        used = {run.weights for own in by_seed.values() for run in own}
         facts = (experiment, architecture, used.pop() if len(used) == 1 else "best")
         for seed, own in by_seed.items():
             pooled = pd.concat([run.test_predictions for run in own], ignore_index=True)

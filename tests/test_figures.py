@@ -50,7 +50,7 @@ def test_a_comparison_has_a_row_for_each_arm_of_this_study_and_of_the_paper(tmp_
     assert "Harsh accuracy, per cent (95 % interval)" in axis.get_xlabel()
     rows = [label.get_text() for label in axis.get_yticklabels()]
     assert len(rows) == 11 + 1
-    assert "B  ResNet-50 (random)" in rows
+    assert "B\u2002ResNet-50 (random)" in rows
 
 
 def test_arms_that_did_not_run_give_no_curve_and_say_so(tmp_path):

@@ -90,33 +90,6 @@ def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(these):
     assert list(frame)[2:] == ["Recall", "Specificity", "Precision", "F1"]
 
 
-def test_differences_are_signed_and_their_ends_are_told_apart():
-    assert tables.signed(-0.5, -0.75, 0.25) == "−50.0 (−75.0\u00a0to\u00a0+25.0)"
-    assert tables.signed(0.01, np.nan, np.nan, metric="hamming_loss") == "+0.010"
-    assert tables.signed(np.nan, 0, 1) == "undefined"
-
-
-def test_values_without_a_denominator_read_undefined():
-    assert tables.interval(np.nan, np.nan, np.nan) == "undefined"
-    assert tables.interval(0.5, 0.25, 0.75).replace("\u2060", "") == "50.0\u00a0(25.0–75.0)"
-
-
-def test_prose_speaks_for_the_arm_with_the_lowest_validation_loss(these):
-    numbers = tables.prose(these)
-    assert repr(numbers["chosen_arm"]) == "Efficient"
-    assert numbers["n_arms_not_run"] == 1
-    assert numbers["covid_patients"] == 5
-    assert all(isinstance(value, float | str) for value in numbers.values())
-
-
-def test_the_front_page_has_its_numbers(tmp_path):
-    by_experiment = {name: [make_run(tmp_path, experiment=name)] for name in "ABC"}
-    numbers = tables.headline(by_experiment)
-    assert numbers["n_arms_run"] == 3
-    assert numbers["cohort"] == "phantoms"
-    assert 0 <= numbers["headline_covid_recall_c"] <= 100
-
-
 def test_a_fold_reads_as_what_it_is():
     split = pd.DataFrame({"group": ["normal"] * 3, "split": ["train", "validation", "test"]})
     assert "by patient, fold 1 of 2" in tables.cohort(split, "t", "fold 1 of 2").caption
@@ -129,7 +102,6 @@ def test_every_remaining_table_shows_its_facts(these):
     assert "0.001" in tables.setup(experiments.A, profile, "t", "paper").frame.to_string()
     assert "quick" in tables.profile(profile, "t").frame.to_string()
     assert "keras" in tables.versions(these, "t").frame.to_string()
-    assert tables.effort(these)["training_minutes"] == 5
 
 
 def test_every_arm_is_in_the_tables_even_where_none_ran(tmp_path):
@@ -142,7 +114,6 @@ def test_every_arm_is_in_the_tables_even_where_none_ran(tmp_path):
     shown = tables.arms(these, "t")._repr_mimebundle_()
     assert shown["text/plain"].count("no <network>") == 2
     assert "no &lt;network&gt;" in shown["text/html"]
-    assert tables.effort(these)["arms_missing"] == 2
 
 
 def test_a_measure_without_a_denominator_reads_undefined(tmp_path):
@@ -168,12 +139,6 @@ def test_leaks_are_tabulated_group_by_group():
     )
     frame = tables.leakage(cohort.leakage(split), "t", "paper").frame
     assert frame.iloc[0].tolist() == ["virus", 2, 1]
-
-
-def test_a_hamming_loss_is_a_share_and_the_rest_per_cent():
-    plain = tables.interval(0.0612, np.nan, np.nan, metric="hamming_loss")
-    assert plain == "0.061"
-    assert tables.interval(0.0612, np.nan, np.nan) == "6.1"
 
 
 def test_every_pair_of_arms_is_compared_and_told_apart_or_not(tmp_path):
@@ -204,12 +169,6 @@ def test_a_yes_is_worth_less_where_covid_is_rarer(tmp_path):
 def test_impossible_answers_are_counted(tmp_path):
     frame = tables.impossible([make_run(tmp_path)], "t").frame
     assert "Normal with Pneumonia" in frame and "nothing at all" in frame
-
-
-def test_small_p_values_are_not_rounded_to_nought():
-    assert tables._p(0.0004) == "<\u00a00.001"
-    assert tables._p(0.0204) == "0.020"
-    assert tables._p(np.nan) == "undefined"
 
 
 def test_likeness_has_a_row_for_each_comparison_with_both_measures_beside_chance():

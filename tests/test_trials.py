@@ -40,6 +40,7 @@ def test_arms_that_took_other_initialisations_in_other_seeds_are_called_best(tmp
         moved = run.folder.rename(run.folder.with_name("resnet50-best"))
         these.append(runs.load(moved))
     assert trials.measured(these)["weights"].unique().tolist() == ["best"]
+    assert tables.seeds(these, "t").frame["Arm"][0] == "ResNet-50 (best start)"
     assert trials.measured(these[:1])["weights"].unique().tolist() == ["none"]
 
 

@@ -1,0 +1,87 @@
+"""The numbers that prose glues into the book, by key: plain floats, and words."""
+
+from cxrlib import runs, wording
+
+
+class Words(str):
+    """Text that prose glues without quotation marks around it."""
+
+    def __repr__(self):
+        return str(self)
+
+
+def experiment(these):
+    """Gives the numbers that a chapter's prose glues, by key.
+
+    The arm that speaks for an experiment is the one with the lowest *validation* loss.
+
+    Args:
+        these: Runs of one experiment; at least one finished.
+
+    Returns:
+        Dict of plain floats (per cent where a share) and `Words`.
+    """
+    finished, chosen = [run for run in these if run.finished], runs.chosen(these)
+    measured = chosen.metrics.set_index(["target", "metric"])
+    harsh = measured.loc[("all", "accuracy")]
+    covid = measured.loc[("COVID", "recall")]
+    test = chosen.test_predictions
+    majority = test["group"].value_counts(normalize=True).max()
+    return {
+        "n_arms_run": float(len(finished)),
+        "n_arms_not_run": float(len(these) - len(finished)),
+        "chosen_arm": Words(wording.arm_label(chosen.architecture, chosen.weights)),
+        "chosen_epoch": float(chosen.info["best_epoch"]),
+        "harsh": 100 * float(harsh["value"]),
+        "harsh_low": 100 * float(harsh["low"]),
+        "harsh_high": 100 * float(harsh["high"]),
+        "macro_f1": 100 * float(measured.loc[("all", "macro_f1"), "value"]),
+        "covid_recall": 100 * float(covid["value"]),
+        "covid_low": 100 * float(covid["low"]),
+        "covid_high": 100 * float(covid["high"]),
+        "covid_patients": float(covid["n"]),
+        "covid_images": float((test["group"] == "covid").sum()),
+        "test_images": float(len(test)),
+        "majority": 100 * float(majority),
+    }
+
+
+def headline(by_experiment):
+    """Gives the front page's numbers.
+
+    Args:
+        by_experiment: Experiment name -> its runs.
+
+    Returns:
+        Dict: the best harsh accuracy of all arms, the COVID recall of the arm with the lowest
+        validation loss in A and in C (per cent, with intervals), how many arms ran and did not,
+        and what the cohort is made of.
+    """
+    spoken = {name: experiment(these) for name, these in by_experiment.items()}
+    finished = [run for these in by_experiment.values() for run in these if run.finished]
+    measured = runs.metrics(finished)
+    harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
+    best = harsh.loc[harsh["value"].idxmax()]
+    numbers = {
+        "headline_harsh_best": 100 * float(best["value"]),
+        "headline_harsh_low": 100 * float(best["low"]),
+        "headline_harsh_high": 100 * float(best["high"]),
+        "n_arms_run": sum(numbers["n_arms_run"] for numbers in spoken.values()),
+        "n_arms_not_run": sum(numbers["n_arms_not_run"] for numbers in spoken.values()),
+        "cohort": Words({"phantom": "phantoms"}.get(finished[0].info["cohort"], "radiographs")),
+    }
+    for name in ("A", "C"):
+        for key in ("covid_recall", "covid_low", "covid_high"):
+            numbers[f"headline_{key}_{name.lower()}"] = spoken[name][key]
+    return numbers
+
+
+def effort(these):
+    """Gives the numbers that prose about a study's effort glues, by key."""
+    finished = [run for run in these if run.finished]
+    return {
+        "arms_finished": float(len(finished)),
+        "arms_missing": float(len(these) - len(finished)),
+        "training_minutes": sum(run.info["training_seconds"] for run in finished) / 60,
+        "precision": Words(" and ".join(sorted({run.info["precision"] for run in finished}))),
+    }
