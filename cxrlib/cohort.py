@@ -131,7 +131,7 @@ def split_by_image(cohort):
     for group, rows in cohort.groupby("group", sort=False):
         if len(rows) < 3:
             raise InputError(
-                f"{len(rows)} {group} radiographs cannot be split in three: raise `{group}`"
+                f"{len(rows)} {group} radiographs cannot be split in 3: raise `{group}`"
             )
         rest, test = train_test_split(rows, test_size=0.2, random_state=718)
         train, validation = train_test_split(rest, test_size=0.2, random_state=718)
@@ -146,15 +146,15 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     nearest to the fractions (least squares, relative to what is wanted).
 
     Args:
-        cohort: A cohort; every group needs at least three families (see `families`).
+        cohort: A cohort; every group needs a family for each split (see `families`).
         seed: A whole number; another one draws another split. The rows' order plays no part.
-        fractions: Of training, validation and test.
+        fractions: Of training, validation and test; or of the first two alone.
 
     Returns:
         The cohort with a column `split`, rows ordered by group, then split.
 
     Raises:
-        InputError: A group has fewer than three families.
+        InputError: A group has fewer families than there are splits.
     """
     names, counts = np.unique(cohort["group"], return_counts=True)
     rare_first = list(names[np.lexsort([names, counts])])
@@ -164,9 +164,10 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     placed, rng = {}, np.random.default_rng(seed)
     for rank, group in enumerate(rare_first):
         sizes = family[main == rank].value_counts()
-        if len(sizes) < 3:
+        if len(sizes) < len(fractions):
             raise InputError(
-                f"{len(sizes)} independent {group} patients cannot be split in three: add some"
+                f"{len(sizes)} independent {group} patients cannot be split in {len(fractions)}:"
+                " add some"
             )
         placed |= _place(sizes, np.array(fractions), rng)
     split = family.map(placed)
@@ -192,8 +193,8 @@ def split_in_folds(cohort, seed, folds, fold):
         The cohort with a column `split`, in its own order.
 
     Raises:
-        InputError: A group has fewer families than there are folds, or fewer than three for
-            training and validation.
+        InputError: A group has fewer families than there are folds, or a fold leaves fewer
+            than two for training and validation.
     """
     family = families(cohort)
     for group, counted in family.groupby(cohort["group"]).nunique().items():
@@ -205,9 +206,8 @@ def split_in_folds(cohort, seed, folds, fold):
     drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     rest, _ = list(drawn.split(rows, rows["group"], rows["family"]))[fold - 1]
     split = pd.Series("test", rows.index)
-    apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.1, 0.1)).set_index("file")["split"]
-    names = rows["file"].iloc[rest].map(apart.where(apart == "train", "validation"))
-    split.iloc[rest] = names.to_numpy()
+    apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.2)).set_index("file")["split"]
+    split.iloc[rest] = rows["file"].iloc[rest].map(apart).to_numpy()
     return cohort.assign(split=split)
 
 
@@ -243,7 +243,7 @@ def _place(sizes, fractions, rng):
     sizes = sizes.sort_index().sample(frac=1, random_state=rng)
     sizes = sizes.sort_values(ascending=False, kind="stable")
     wanted = fractions * sizes.sum()
-    have, placed = np.zeros(3), {}
+    have, placed = np.zeros(len(fractions)), {}
     for i, (family, size) in enumerate(sizes.items()):
         cost = size * (size - 2 * (wanted - have)) / wanted
         empty = have == 0

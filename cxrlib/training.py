@@ -68,14 +68,14 @@ def train(
         return history
     keras.utils.set_random_seed(seed)
     used = devices(schedule.batch_size)
-    with shared(used):
-        if len(history):
-            newest = _checkpoint(folder, len(history))
-            with reading(newest):
-                model = _with_measures(keras.saving.load_model(newest))
-        else:
-            model = start(architecture, pixels.shape[1], weights, schedule, precision)
-        if not _done(history, schedule):
+    if not _done(history, schedule):
+        with shared(used):
+            if len(history):
+                newest = _checkpoint(folder, len(history))
+                with reading(newest):
+                    model = _with_measures(keras.saving.load_model(newest))
+            else:
+                model = start(architecture, pixels.shape[1], weights, schedule, precision)
             recorder = _Recorder(folder, history, schedule)
             batches, others = (
                 _batches(pixels, radiographs, "train", schedule, seed, online, share=len(used) or 1)
@@ -99,7 +99,7 @@ def train(
                 ],
                 verbose=0,
             )
-            history = recorder.history
+        history = recorder.history
     trained = models.load(_checkpoint(folder, best_epoch(history)))
     model = _in_float32(trained, architecture, pixels.shape[1])
     predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
