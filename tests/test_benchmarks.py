@@ -13,7 +13,7 @@ SMALL = {
     "phantom": {"sizes": (32,), "count": 2},
     "pixels": {"size": 64, "count": 2},
     "augmentation": {"size": 64, "count": 2},
-    "training": {"networks": {"efficient": (121, 16)}, "epochs": 1},
+    "training": {"networks": {"efficient": (121, 16, 1)}},
     "heatmaps": {"architectures": ("efficient",), "edge": 128, "count": 2},
     "memory": {"edge": 121, "counts": (60, 120)},
     "start": {"commands": {"ours": (sys.executable, "-c", "pass"), "a shell": ("sh", "-c", ":")}},
