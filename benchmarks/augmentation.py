@@ -2,11 +2,13 @@
 
 import cv2
 import numpy as np
-from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from benchmarks.timing import Row, seconds
 from cxrlib import augment, phantom
+from cxrlib.backend import keras  # whose import has memory kept, as where training augments
 from cxrlib.experiments import C
+
+ImageDataGenerator = keras.src.legacy.preprocessing.image.ImageDataGenerator
 
 SIZE, COUNT = 768, 16
 

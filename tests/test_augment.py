@@ -94,6 +94,16 @@ def test_rotation_and_zoom_leave_the_middle_in_the_middle():
     assert moved(zoom=(0.8, 0.8)) == pytest.approx((0, 0), abs=0.5)
 
 
+def test_each_colour_moves_as_it_would_alone():
+    rng = np.random.default_rng(3)
+    coloured = rng.integers(0, 256, (61, 61, 3), dtype=np.uint8)
+    transform = augment.draw(B.copies.train_ranges, rng)
+    alone = [
+        augment.apply(np.repeat(coloured[..., [i]], 3, axis=2), transform)[..., i] for i in range(3)
+    ]
+    assert (augment.apply(coloured, transform) == np.stack(alone, axis=2)).all()
+
+
 def test_a_flip_mirrors_about_half_of_the_images_left_to_right():
     mirrored = 0
     for seed in range(40):
