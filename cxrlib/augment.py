@@ -4,6 +4,7 @@ The geometry and the words follow Keras' ImageDataGenerator, which the paper use
 thing does not: today's Keras moves images sideways for a height shift, here they move up or down.
 """
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -27,7 +28,7 @@ class Ranges(NamedTuple):
 
 
 class Transform(NamedTuple):
-    """One transform: matrix (3, 3) from output to input, x and y about the centre; brightness."""
+    """One transform: matrix (2, 3) from output to input, x and y about the centre; brightness."""
 
     matrix: np.ndarray
     brightness: float
@@ -43,20 +44,29 @@ def draw(ranges, rng):
     Returns:
         A `Transform` whose shifts are shares of the edge, so that one fits every image size.
     """
-    theta = np.deg2rad(rng.uniform(-ranges.rotation, ranges.rotation))
-    down = rng.uniform(-ranges.height_shift, ranges.height_shift)
-    across = rng.uniform(-ranges.width_shift, ranges.width_shift)
-    shear = np.deg2rad(rng.uniform(-ranges.shear, ranges.shear))
-    zoom_y, zoom_x = rng.uniform(*ranges.zoom, size=2)
-    flip = -1.0 if rng.random() < 0.5 and ranges.horizontal_flip else 1.0
-    brightness = rng.uniform(*ranges.brightness)
-    cos, sin = np.cos(theta), np.sin(theta)
-    rotate = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    shift = np.array([[1, 0, across], [0, 1, down], [0, 0, 1]])
-    slant = np.array([[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]])
-    scale = np.diag([zoom_x, zoom_y, 1])
-    # The flip comes last on the image, so first on the way from output to input.
-    return Transform(rotate @ shift @ slant @ scale @ np.diag([flip, 1, 1]), brightness)
+    # One call for all numbers: a call each, and a matrix product each, took four times as long.
+    turn, down, across, slant, tall, wide, mirror, bright = rng.random(8).tolist()
+    theta = math.radians(_within(ranges.rotation, turn))
+    slanted = theta + math.radians(_within(ranges.shear, slant))
+    y, x = _within(ranges.height_shift, down), _within(ranges.width_shift, across)
+    zoom_y, zoom_x = _between(*ranges.zoom, tall), _between(*ranges.zoom, wide)
+    flipped_x = -zoom_x if mirror < 0.5 and ranges.horizontal_flip else zoom_x
+    cos, sin = math.cos(theta), math.sin(theta)
+    # The product of rotation, shift, shear, zoom and flip. The flip comes last on the image, so
+    # first on the way from output to input.
+    matrix = [
+        [cos * flipped_x, -math.sin(slanted) * zoom_y, cos * x - sin * y],
+        [sin * flipped_x, math.cos(slanted) * zoom_y, sin * x + cos * y],
+    ]
+    return Transform(np.array(matrix), _between(*ranges.brightness, bright))
+
+
+def _between(low, high, share):
+    return low + (high - low) * share
+
+
+def _within(reach, share):
+    return _between(-reach, reach, share)
 
 
 def apply(image, transform):
@@ -70,14 +80,15 @@ def apply(image, transform):
         uint8 array of the same shape.
     """
     size = image.shape[0]
+    matrix = transform.matrix.copy()
+    # From shares about the centre to pixels about the corner.
     centre = (size - 1) / 2
-    to_centre = np.array([[size, 0, centre], [0, size, centre], [0, 0, 1]], float)
-    matrix = to_centre @ transform.matrix @ np.linalg.inv(to_centre)
+    matrix[:, 2] = size * matrix[:, 2] + centre - centre * (matrix[:, 0] + matrix[:, 1])
     # A fourth channel, taken off again, makes the same warp a third faster: measured at
     # 128, 224 and 768 px.
     warped = cv2.warpAffine(
         cv2.cvtColor(image, cv2.COLOR_RGB2RGBA),
-        matrix[:2],
+        matrix,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,

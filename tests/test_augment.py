@@ -65,6 +65,25 @@ def test_the_geometry_is_image_data_generators(seed):
     assert np.abs(IMAGE - theirs).mean() > 8
 
 
+@given(seed=st.integers(0, 2**32))
+def test_a_transform_is_the_product_of_its_steps_each_drawn_in_turn(seed):
+    ranges = augment.Ranges(20, 0.1, 0.2, 8, True, (0.8, 1.2), (0.9, 1.1))
+    rng = np.random.default_rng(seed)
+    theta = np.deg2rad(rng.uniform(-20, 20))
+    down, across = rng.uniform(-0.1, 0.1), rng.uniform(-0.2, 0.2)
+    shear = np.deg2rad(rng.uniform(-8, 8))
+    zoom_y, zoom_x = rng.uniform(0.8, 1.2, size=2)
+    flip = -1 if rng.random() < 0.5 else 1
+    brightness = rng.uniform(0.9, 1.1)
+    rotate = [[np.cos(theta), -np.sin(theta), 0], [np.sin(theta), np.cos(theta), 0], [0, 0, 1]]
+    shift = [[1, 0, across], [0, 1, down], [0, 0, 1]]
+    slant = [[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]]
+    steps = (rotate, shift, slant, np.diag([zoom_x, zoom_y, 1]), np.diag([flip, 1, 1]))
+    drawn = augment.draw(ranges, np.random.default_rng(seed))
+    assert drawn.matrix == pytest.approx(np.linalg.multi_dot(steps)[:2], abs=1e-12)
+    assert drawn.brightness == brightness
+
+
 def test_brightness_is_a_factor_that_stops_at_white():
     ranges = augment.Ranges(brightness=(1.1, 1.1))
     bright = augment.apply(IMAGE, augment.draw(ranges, np.random.default_rng(0)))
