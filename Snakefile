@@ -5,18 +5,15 @@
 # its last epoch. So what it manages is the run packed as one file, which also reaches machines
 # that share no disk; `cxr train` itself decides whether there is anything left to train.
 
-import hashlib
 from pathlib import Path
 
-import cxrlib
-from cxrlib import notebooks, profiles
+from cxrlib import experiments, notebooks, profiles, study
+from cxrlib.errors import InputError
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-MADE_FROM = ("phantom/*", "cohort", "readers", "decode", "images", "augment", "experiments",
-             "models")
 SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
@@ -41,11 +38,14 @@ def rivals(wildcards):
     return [f"runs/{wildcards.trial}/A/{arm}.zip" for arm in ARMS["A"] if arm.startswith(architecture)]
 
 
-def sources():
-    """Digests the modules that a run is made from, on whichever machine."""
-    folder = Path(cxrlib.__file__).parent
-    paths = [path for module in MADE_FROM for path in sorted(folder.glob(f"{module}.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+def made_from(wildcards):
+    """Gives what a run is made from, so that an arm is sent out again when `cxr train` would train."""
+    trial = TRIALS[wildcards.trial]
+    experiment = trial.experiment(wildcards.experiment)
+    try:
+        return study.inputs(trial, experiment, experiments.find_arm(experiment, wildcards.arm))
+    except InputError as error:  # no data here: the arm itself says so, one line an arm
+        return str(error)
 
 
 rule book:
@@ -74,11 +74,11 @@ rule arm:
     params:
         seed=lambda wildcards: TRIALS[wildcards.trial].seed,
         fold=lambda wildcards: TRIALS[wildcards.trial].fold,
-        sources=sources(),
+        made_from=made_from,
     threads: PROFILE.threads or workflow.cores
     shell:
         "cxr unpack {input} &&"
-        " cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE}"
+        " cxr train {wildcards.experiment} {wildcards.arm} --profile {PROFILE_FILE:q}"
         " --seed {params.seed} --fold {params.fold} --lines &&"
         " cxr pack runs/{wildcards.trial}/{wildcards.experiment}/{wildcards.arm} {output}"
 
@@ -93,4 +93,4 @@ rule notebook:
     params:
         profile=PROFILE.folder_name,
     shell:
-        "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE}"
+        "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE:q}"

@@ -5,6 +5,8 @@ the network at all: the share of the image that a region fills, and a Gaussian i
 image, where lungs are in every radiograph.
 """
 
+from itertools import zip_longest
+
 import numpy as np
 import pandas as pd
 
@@ -28,7 +30,8 @@ def measure(heatmaps, regions):
 
     Args:
         heatmaps: Array (n, H, W), not negative.
-        regions: n dicts of region -> bool mask (H, W). An empty or missing one is not measured.
+        regions: n dicts of region -> bool mask (H, W), a list or as they come. An empty or missing
+            one is not measured.
 
     Returns:
         DataFrame: row (0 to n - 1), region, and `MEASURES`: shares in [0, 1], pointing 0 or 1.
@@ -38,11 +41,11 @@ def measure(heatmaps, regions):
         InputError: A mask has another shape, or there are not as many as heatmaps.
     """
     heatmaps = np.asarray(heatmaps)
-    if len(heatmaps) != len(regions):
-        raise InputError(f"{len(heatmaps)} heatmaps and regions of {len(regions)} radiographs")
     prior = gaussian(heatmaps.shape[1:])
     rows = []
-    for i, (heatmap, masks) in enumerate(zip(heatmaps, regions)):
+    for i, (heatmap, masks) in enumerate(zip_longest(heatmaps, regions)):
+        if heatmap is None or masks is None:
+            raise InputError(f"row {i} has {'regions' if heatmap is None else 'a heatmap'} alone")
         total, peak = heatmap.sum(dtype=float), np.unravel_index(heatmap.argmax(), heatmap.shape)
         for region, mask in masks.items():
             if mask.shape != heatmap.shape:

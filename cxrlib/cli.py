@@ -28,6 +28,8 @@ RunFolder = Annotated[
     typer.Option("--run", help="A run's folder; the quick study's best run of C by default."),
 ]
 QUICK = Path("profiles/quick.yml")
+STOPPED = 130
+"""Status of a command that Ctrl-C stopped, as Typer gives it."""
 
 
 @app.command()
@@ -47,9 +49,12 @@ def study(
 
     settings = profiles.read(_from_root(profile))
     if check:
-        from cxrlib import runs  # pandas comes with it
+        from cxrlib import experiments, runs  # pandas comes with them
 
-        others = runs.load_all(check)  # first, so that a wrong folder is refused at once
+        # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
+        others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
+    if not profile.is_absolute():  # the same file from the study's folder, where all else runs
+        profile = os.path.relpath(_from_root(profile), files.root())
     command = [
         sys.executable, "-m", "snakemake", "book" if book else "arms",
         "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={profile}",
@@ -63,14 +68,29 @@ def study(
         command += ["--workflow-profile", str(on)]
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with files.locked(files.root() / "runs" / "study"):
-        status = subprocess.run(
-            command, cwd=files.root(), env={**os.environ, "PATH": path}
-        ).returncode
+    with files.locked(files.root() / "runs" / "study") as lock:
+        status = _waited_for(
+            # Snakemake holds the lock too: should this process alone be killed, others still wait.
+            subprocess.Popen(
+                command,
+                cwd=files.root(),
+                env={**os.environ, "PATH": path},
+                pass_fds=[lock.fileno()],
+            )
+        )
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
     if check:
         _check(settings, others)
+
+
+def _waited_for(process):
+    """Waits for a process to end, also where Ctrl-C stops it: it may have jobs to call back."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def _check(settings, others):
@@ -78,7 +98,12 @@ def _check(settings, others):
     from cxrlib import reproduction, runs
     from cxrlib import study as studies
 
-    these = [run for trial in settings.trials for run in runs.load_all(studies.folder(trial))]
+    these = [
+        runs.load(studies.run_folder(trial, experiment, arm))
+        for trial in settings.trials
+        for experiment in map(trial.experiment, "ABC")
+        for arm in experiment.arms
+    ]
     found = reproduction.compare(these, others)
     _print_table("Against the other study", found.drop(columns="differs").round(4))
     for facts in dict.fromkeys(filter(None, found["differs"])):
@@ -341,6 +366,7 @@ def main():
             f"cxr: {error}: nothing half-written was left; mend it and run again", file=sys.stderr
         )
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == STOPPED:
+            print("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)
+        raise

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,6 +68,17 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
+def reserve(path):
+    """Takes a file's space on the disk now: a full disk under a memory map kills the process.
+
+    Raises:
+        OSError: There is not as much.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def _is_alive(process):
     try:
         os.kill(int(process), 0)
@@ -86,7 +98,8 @@ def reading(path):
     """
     try:
         yield
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    # Keras raises a TypeError for what another version wrote.
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()
         raise InputError(
             f"{path} is damaged ({reason[0] if reason else 'cut short'}): delete it and run again"
@@ -97,13 +110,21 @@ def reading(path):
 def locked(path):
     """Waits until no other process works on `path`, and keeps others waiting while the body runs.
 
-    The lock lies beside `path` and goes with the process, however it ends.
+    The lock lies beside `path` and goes with the process, however it ends. One that has to wait
+    says so.
+
+    Yields:
+        The lock's open file. A process that is given it keeps others waiting as long as it lives.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"cxr: waiting for another process that works on {path}", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
 
 
 def digests(paths):
@@ -124,7 +145,7 @@ def digests(paths):
     states = [_state(path) for path in paths]
     known = {}
     if kept.exists():
-        with kept.open(newline="") as file:
+        with reading(kept), kept.open(newline="") as file:
             known = dict(csv.reader(file))
     new = [(state, path) for state, path in zip(states, paths) if state not in known]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

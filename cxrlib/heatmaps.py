@@ -11,7 +11,7 @@ import numpy as np
 from cxrlib import targets
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
-from cxrlib.files import replacing
+from cxrlib.files import replacing, reserve
 from cxrlib.images import scaled
 
 SMOOTHING = 5 / 768
@@ -179,15 +179,17 @@ def write(path, model, pixels, radiographs):
     test = np.flatnonzero(radiographs["split"] == "test")
     groups = radiographs["group"].to_numpy()[test]
     edge = min(pixels.shape[1], LARGEST)
-    kept = np.zeros((len(test), edge, edge), np.uint8)
-    for group, target in targets.GROUP_TARGET.items():
-        places = np.flatnonzero(groups == group)
-        for start in range(0, len(places), CHUNK):  # so that memory does not grow with the cohort
-            part = places[start : start + CHUNK]
-            maps = METHODS[model.name](model, pixels[test[part]], target)
-            kept[part] = [_shrunk(one, edge) for one in maps]
-    with replacing(path) as temporary:
-        np.save(temporary, kept)
+    shape = (len(test), edge, edge)
+    with replacing(path) as temporary:  # piece by piece, so that memory does not grow
+        kept = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        reserve(temporary)
+        for group, target in targets.GROUP_TARGET.items():
+            places = np.flatnonzero(groups == group)
+            for start in range(0, len(places), CHUNK):
+                part = places[start : start + CHUNK]
+                maps = METHODS[model.name](model, pixels[test[part]], target)
+                kept[part] = [_shrunk(one, edge) for one in maps]
+        kept.flush()
 
 
 def overlay(image, heatmap):

@@ -12,7 +12,7 @@ import numpy as np
 
 from cxrlib import decode
 from cxrlib.errors import InputError
-from cxrlib.files import reading, replacing
+from cxrlib.files import reading, replacing, reserve
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
 """Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
@@ -191,7 +191,7 @@ def cache(path, keys, size, render, progress=iter):
         with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
             shape = (len(keys), size, size, 3)
             pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-            _reserve(temporary)
+            reserve(temporary)
 
             def put(i):
                 pixels[i] = render(i)
@@ -222,10 +222,3 @@ def _rendered(folder, keys):
             pixels = _opened(held_by)
             found |= {key: image for key, image in zip(held, pixels) if key in wanted}
     return found
-
-
-def _reserve(path):
-    """Takes a file's space on the disk now: a full disk under a memory map kills the process."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

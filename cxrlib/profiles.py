@@ -47,7 +47,7 @@ class Profile:
     deep_epochs: int = 3  # at most, for DenseNet-121 and ResNet-50; 0: as epochs
     batch_size: int = 8  # 0: the paper's 3, 3 and 5
     learning_rate: float = 0.001  # 0: the paper's 0.0001
-    norm_images: int = 64  # training images behind batch normalisation's averages; 0: see below
+    norm_images: int = 64  # training images behind batch normalisation's averages; 0: running ones
     copies: int = 2  # augmented copies of a COVID image in B and C; 0: the paper's 15 and 12
     precision: str = "auto"  # float32, bfloat16, or auto: bfloat16 where the processor has it
     threads: int = 1  # processor threads an arm takes; 0: all. Arms run side by side on the rest

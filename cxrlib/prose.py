@@ -41,9 +41,18 @@ def experiment(these):
         "covid_high": 100 * float(covid["high"]),
         "covid_patients": float(covid["n"]),
         "covid_images": float((test["group"] == "covid").sum()),
+        "pretrained": _pretrained(finished),
         "test_images": float(len(test)),
         "majority": 100 * float(majority),
     }
+
+
+def _pretrained(finished):
+    if any(run.weights == "imagenet" for run in finished):
+        return Words("Whether ImageNet weights helped is in the table of arms against arms")
+    return Words(
+        "Whether ImageNet weights help cannot be said: no arm that starts from them was run"
+    )
 
 
 def headline(by_experiment):
@@ -74,6 +83,45 @@ def headline(by_experiment):
         for key in ("covid_recall", "covid_low", "covid_high"):
             numbers[f"headline_{key}_{name.lower()}"] = spoken[name][key]
     return numbers
+
+
+def looking(measured):
+    """Gives what prose says of lung attention, for a cohort whose lungs are known or are not.
+
+    Args:
+        measured: As `attention.summary` gives it, by experiment, architecture, weights and region;
+            without a row where nobody knows the lungs.
+
+    Returns:
+        Dict of `Words`: looking_number and looking_clause for the front page, looking for a
+        chapter. Counted are the arms with more heatmap energy in the lungs than a Gaussian in the
+        image's middle has.
+    """
+    lungs = measured[measured["region"] == "lungs"]
+    if lungs.empty:
+        return {
+            "looking_number": Words("not known"),
+            "looking_clause": Words(
+                "is how many networks of this copy look at the lungs: nobody has outlined those of"
+                " its radiographs"
+            ),
+            "looking": Words(
+                "The lungs of these radiographs are not known, so nothing is measured"
+            ),
+        }
+    keys = ["experiment", "architecture", "weights"]
+    arms = lungs.pivot(index=keys, columns="measure", values="value")
+    beating = (arms["energy"] > arms["gaussian"]).sum()
+    return {
+        "looking_number": Words(f"{beating} of {len(arms)}"),
+        "looking_clause": Words(
+            "networks of this copy have heatmaps that lie in the lungs more than a blot in the"
+            " middle of the image does"
+        ),
+        "looking": Words(
+            f"Of {len(arms)} arms, {beating} have more energy in the lungs than the Gaussian has"
+        ),
+    }
 
 
 def effort(these):

@@ -53,9 +53,9 @@ def compare(these, those):
 
 
 def _placed(these):
-    """Gives runs by experiment, arm, and the how-manieth of that name."""
+    """Gives runs by experiment, arm, and the how-manieth of that name, by seed and fold."""
     placed = {}
-    for run in these:
+    for run in sorted(these, key=lambda run: (run.info["seed"], run.info["split"])):
         key = run.experiment, run.folder.name
         placed[*key, sum(key == place[:2] for place in placed)] = run
     return placed

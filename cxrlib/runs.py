@@ -11,8 +11,9 @@ model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
 
+import json
+import re
 import shutil
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,9 @@ def load_all(folder):
     Raises:
         InputError: There is none.
     """
-    found = [load(path.parent) for path in sorted(Path(folder).rglob("run.json"))]
+    places = sorted(path.parent for path in Path(folder).rglob("run.json"))
+    hidden = [any(name.startswith(".") for name in at.relative_to(folder).parts) for at in places]
+    found = [load(place) for place, half_unpacked in zip(places, hidden) if not half_unpacked]
     if not found:
         raise InputError(f"no runs below {folder}")
     return found
@@ -185,6 +188,8 @@ def keep(runs, folder):
             if (run.folder / name).exists():
                 with replacing(target / name) as temporary:
                     shutil.copyfile(run.folder / name, temporary)
+            else:
+                (target / name).unlink(missing_ok=True)  # of a run that was there before
         written.append(target)
     return written
 
@@ -197,12 +202,15 @@ def pack(folder, path):
         path: The file.
 
     Raises:
-        InputError: There is no run in the folder, or it is still being trained.
+        InputError: There is no run in the folder, it is still being trained, or it lies elsewhere.
     """
     folder = Path(folder)
     if load(folder).info["state"] == RUNNING:
         raise InputError(f"the run in {folder} has not ended: `cxr train` goes on with it")
-    place = folder.resolve().relative_to(root())
+    place = folder.absolute()  # links stay: runs/ may lie on another disk
+    if ".." in place.parts or not place.is_relative_to(root()):
+        raise InputError(f"{folder} is not in {root()}: a run is packed where it was made")
+    place = place.relative_to(root())
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name in ("run.json", *LEFT):
             if (folder / name).exists():
@@ -210,7 +218,9 @@ def pack(folder, path):
 
 
 def unpack(path):
-    """Puts a packed run where it was in the study, unless the same run is there.
+    """Puts a packed run where it was in the study, unless the same run or a better one is there.
+
+    One that is finished is never replaced by one that is not.
 
     Args:
         path: What `pack` wrote.
@@ -222,18 +232,30 @@ def unpack(path):
         InputError: The file is damaged or not a packed run.
     """
     with reading(path), zipfile.ZipFile(path) as packed:
-        told = next((name for name in packed.namelist() if name.endswith("/run.json")), None)
-        if told is None or not told.startswith("runs/"):
+        told = next((name for name in packed.namelist() if _PLACE.fullmatch(name)), None)
+        if told is None:
             raise ValueError("no run in it")
         folder = root() / Path(told).parent
         with locked(folder):
-            here = folder / "run.json"
-            if not here.exists() or here.read_bytes() != packed.read(told):
-                with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                    packed.extractall(temporary)
-                    shutil.rmtree(folder, ignore_errors=True)
-                    (Path(temporary) / Path(told).parent).rename(folder)
+            if _wanted(folder / "run.json", packed.read(told)):
+                unpacked = folder.with_name(f".{folder.name}.unpacked")
+                shutil.rmtree(unpacked, ignore_errors=True)  # of an unpacking that was killed
+                packed.extractall(unpacked)
+                shutil.rmtree(folder, ignore_errors=True)
+                (unpacked / Path(told).parent).rename(folder)
+                shutil.rmtree(unpacked)
     return folder
+
+
+_PLACE = re.compile(r"runs/[^/.][^/]*/[^/.][^/]*/[^/.][^/]*/run\.json")
+"""Where a run lies in a study, and its packed run.json too: runs/STUDY/EXPERIMENT/ARM/run.json."""
+
+
+def _wanted(here, packed):
+    """Says whether a packed run.json should take the place of the one that is here, if any."""
+    if not here.exists() or here.read_bytes() == packed:
+        return not here.exists()
+    return read_json(here).get("state") != FINISHED or json.loads(packed)["state"] == FINISHED
 
 
 def metrics(runs):

@@ -269,9 +269,9 @@ def prose(cascades, retrained):
 
     Returns:
         Dict: for half and whole (of Efficient's layers random), seed and shuffled (guided
-        saliency), and cam (a deep network's output layer random, Grad-CAM) the correlation
-        (`_rank`), that of different radiographs (`_pairs`) and how the two compare (`_words`);
-        half_share, in per cent. NaN and "not compared with" for what did not run.
+        saliency) the correlation (`_rank`), that of different radiographs (`_pairs`) and how the
+        two compare (`_words`); half_share, in per cent; NaN and "not compared with" for what did
+        not run. And cam, a sentence on Grad-CAM of a deep network whose output layer is random.
     """
     guided, cam = (_ranks(cascades, way) for way in ("guided saliency", "Grad-CAM"))
     again = _ranks(retrained, "guided saliency")
@@ -281,14 +281,26 @@ def prose(cascades, retrained):
         "whole": guided[guided["share"] == 1],
         "seed": again[again["change"] == "another seed"],
         "shuffled": again[again["change"] == "another seed, shuffled labels"],
-        "cam": cam[cam["depth"] == 1],
     }
     facts = {"half_share": 100 * _first(half, "share", np.nan)}
+    facts["cam"] = _on_cam(cam[cam["depth"] == 1])
     for name, row in rows.items():
         facts[f"{name}_rank"] = _first(row, "value", np.nan)
         facts[f"{name}_pairs"] = _first(row, "pairs", np.nan)
         facts[f"{name}_words"] = WORDS[_first(row, "verdict", None)]
     return facts
+
+
+def _on_cam(rows):
+    if rows.empty:
+        return "No deep network was run, so Grad-CAM was not tried"
+    row = rows.iloc[0]
+    numbers = f"{row['value']:.2f}", f"{row['pairs']:.2f}"
+    rank, pairs = (number.replace("-", "−") for number in numbers)
+    return (
+        f"{row['heatmap']}, has {rank} when nothing but the output layer is random, and the two are"
+        f" {WORDS[row['verdict']]} heatmaps of two different radiographs ({pairs})"
+    )
 
 
 def layer_choice(these, images, target):
@@ -319,14 +331,19 @@ def agreement(choice):
         choice: As `layer_choice` returns it.
 
     Returns:
-        A clause for each arm: the mean rank correlation, its interval, and of how many.
+        A sentence with each arm's mean rank correlation, its interval, and of how many.
     """
     clauses = []
     for arm, (final, last) in choice.items():
         row = compare(final, last).set_index("measure").loc["rank"]
         numbers = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})".replace("-", "−")
         clauses.append(f"{numbers} over {row['n']} radiographs for {arm}")
-    return " and ".join(clauses) or "not known, since no deep network was run"
+    if not clauses:
+        return "No deep network was run, so there is nothing to set side by side"
+    return (
+        "The two do not show the same: the rank correlation between them, pixel by pixel, is"
+        f" {' and '.join(clauses)}, where 1 would be the same order (mean, 95 % interval)"
+    )
 
 
 def retrain(profile, run, *, seed, shuffled=False):

@@ -12,6 +12,7 @@ import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -31,6 +32,13 @@ from cxrlib import (
 )
 from cxrlib import cohort as cohorts
 from cxrlib.errors import InputError
+
+SOURCES = (
+    "phantom/*", "cohort", "readers", "decode", "images", "augment", "experiments", "models",
+)  # fmt: skip
+"""Modules that a run is made from: it is made anew when they change."""
+
+DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
 
 VERSIONED = ("cxrlib", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
@@ -193,13 +201,16 @@ def pixels(profile, experiment, table=None):
 def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
     shared = [
-        profile.image_size, profile.cover, experiment.treatment,
+        profile.image_size, profile.cover, experiment.treatment, *map(_version, DECODERS),
         *map(inspect.getsource, (images, augment, decode, marks)),
     ]  # fmt: skip
     shared, keys = _digest(shared), []
+    pasting = phantom.digest()
     for content, row in zip(_contents(table), table.to_dict("records")):
         # The file's name draws where a mark is pasted.
         facts = [shared, content, row["file"], row.get("mark"), row.get("change")]
+        if row.get("mark", "none") != "none":
+            facts.append(pasting)
         if row["copy"]:
             facts += _transform(experiment, row)
         keys.append(_digest(facts)[:32])
@@ -226,31 +237,28 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         retry: Ask again for ImageNet weights that could not be had before.
 
     Returns:
-        The `runs.Run`. An arm whose ImageNet weights cannot be had ends as "not run", with the
-        reason.
+        The `runs.Run`. An arm whose ImageNet weights cannot be had, or whose loss is never a
+        number, ends as "not run", with the reason.
 
     Raises:
-        InputError: As `cohort`; B and C come before A; or random weights from a file.
+        InputError: As `cohort`; B and C come before A; random weights from a file; or another
+            profile of this name has trained here on other data, or this one on another backend.
     """
     where = run_folder(profile, experiment, arm)
-    if weights is not None and arm.weights == "none":
-        raise InputError(f"{arm.name} starts from random weights: leave the weights file out")
     with files.locked(where):
         initial = _initial_weights(profile, experiment, arm)
-        ran = arm._replace(weights=initial)
-        schedule = profile.schedule(experiment, arm.architecture)
+        if weights is not None and initial == "none":
+            raise InputError(f"{arm.name} starts from random weights: leave the weights file out")
         facts = {
             "experiment": experiment.name,
-            "arm": ran.name,
+            "arm": arm._replace(weights=initial).name,
             "architecture": arm.architecture,
             "weights": initial,
-            "cohort": profile.cohort,
-            "split": split(profile),
-            "image_size": profile.image_size,
-            "seed": profile.seed,
-            "schedule": dataclasses.asdict(schedule),
-            "fingerprint": fingerprint(profile, experiment),
+            **inputs(profile, experiment, arm),
         }
+        if weights is not None:
+            facts["weights_file"] = files.digests([weights])[0]
+        began = {}
         if not (where / "run.json").exists():
             shutil.rmtree(where, ignore_errors=True)  # a removal was cut short: of unknown inputs
         else:
@@ -262,10 +270,60 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
             if settled and unchanged:
                 return run
             if not unchanged:
+                _refuse_other_data(profile, run)
                 shutil.rmtree(where)  # made from other inputs: nothing of it can be continued
             elif run.finished and set(lost) - {"heatmaps.npy"}:
                 (where / "model.keras").unlink(missing_ok=True)  # it would end the training at once
-        return _train(profile, experiment, where, facts, schedule, weights, lines)
+            if (where / "history.csv").exists():
+                began = run.info
+        # What a cluster or another machine was sent is no longer what is here.
+        where.with_name(f"{where.name}.zip").unlink(missing_ok=True)
+        return _train(profile, experiment, where, facts, began, weights, lines)
+
+
+def inputs(profile, experiment, arm):
+    """Gives all that a run is made from, but for the weights that it starts from.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`, as `profile.experiment` gives it.
+        arm: One of its arms.
+
+    Returns:
+        Dict as run.json holds it. A run is trained anew when one of its values changes.
+
+    Raises:
+        InputError: As `cohort`.
+    """
+    facts = {
+        "cohort": profile.cohort,
+        "split": split(profile),
+        "image_size": profile.image_size,
+        "seed": profile.seed,
+        "schedule": dataclasses.asdict(profile.schedule(experiment, arm.architecture)),
+        "treatment": experiment.treatment,
+        "online": experiment.online and experiment.online._asdict(),
+        "fingerprint": fingerprint(profile, experiment),
+        "sources": _sources(),
+    }
+    return json.loads(json.dumps(facts))  # as they come back from run.json
+
+
+@functools.cache
+def _sources():
+    here = Path(__file__).parent
+    paths = [path for module in SOURCES for path in sorted(here.glob(f"{module}.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _refuse_other_data(profile, run):
+    """Keeps a profile from deleting the runs of its namesake on another dataset."""
+    data = run.info.get("profile", {}).get("data", profile.data)
+    if data != profile.data:
+        raise InputError(
+            f"{run.folder} was made from data {data!r}, this profile's is {profile.data!r}:"
+            " give it another name"
+        )
 
 
 def _explain(profile, experiment, where):
@@ -331,13 +389,13 @@ def lung_attention(profile, run):
     table = radiographs(profile, experiment)
     test = table[table["split"] == "test"].reset_index(drop=True)
     edge = run.heatmaps.shape[1]
-    known = [
+    known = (
         {
             name: images.shrink(mask, edge)
             for name, mask in regions(profile, experiment, row).items()
         }
         for _, row in test.iterrows()
-    ]
+    )
     measured = attention.measure(run.heatmaps, known)
     facts = test.loc[measured["row"], ["file", "group", "patient", "copy"]].reset_index(drop=True)
     for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
@@ -371,18 +429,27 @@ def _initial_weights(profile, experiment, arm):
     return experiments.choose_weights(losses)
 
 
-def _train(profile, experiment, where, facts, schedule, weights, lines):
+def _train(profile, experiment, where, facts, began, weights, lines):
+    """Trains, or goes on with what run.json says began here, if anything did."""
     from cxrlib import backend, heatmaps, models, training  # seconds: Keras comes with them
 
+    schedule = profile.schedule(experiment, facts["architecture"])
+    running = backend.keras.backend.backend()
     info = {
         **facts,
-        "treatment": experiment.treatment,
         "cover": profile.cover,
         "state": runs.RUNNING,
         "precision": backend.choose_precision(profile.precision),
-        "backend": backend.keras.backend.backend(),
+        "backend": running,
         "profile": dataclasses.asdict(profile),
     }
+    # What was trained so far was trained in this way, whatever this machine would choose.
+    info |= {key: began[key] for key in ("precision", "backend", "weights_file") if key in began}
+    if info["backend"] != running and not (where / "model.keras").exists():
+        raise InputError(
+            f"{where} was begun with KERAS_BACKEND={info['backend']}: set it to go on, or delete"
+            " the folder"
+        )
     where.mkdir(parents=True, exist_ok=True)
     files.write_json(info, where / "run.json")
     backend.set_threads(profile.threads)
@@ -403,12 +470,12 @@ def _train(profile, experiment, where, facts, schedule, weights, lines):
             label=f"{experiment.name} {facts['arm']}",
             lines=lines,
         )
-    except models.WeightsUnavailable as error:
+    except (models.WeightsUnavailable, training.Diverged) as error:
         info |= {"state": runs.NOT_RUN, "reason": str(error)}
         files.write_json(info, where / "run.json")
         return runs.load(where)
     model = models.load(where / "model.keras")
-    if info["backend"] == "tensorflow":
+    if running == "tensorflow":
         heatmaps.write(where / "heatmaps.npy", model, cache, table)
     else:
         _explain_apart(profile, experiment, where)

@@ -132,6 +132,7 @@ def seeds(these, name):
     """
     measured, published = trials.measured(these), paper.published()
     spread = trials.spread(measured)
+    same_task = these[0].info["cohort"] == "coronahack"  # phantoms are another task
     rows = []
     for key, part in measured.groupby(trials.ARM, sort=False):
         printed, whose = _of_paper(published, *key)
@@ -147,13 +148,15 @@ def seeds(these, name):
                 "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
                 "–" if over["seeds"] < 2
                 else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
-                interval(theirs, np.nan, np.nan) + whose, trials.verdict(own["value"], theirs),
+                interval(theirs, np.nan, np.nan) + whose,
+                trials.verdict(own["value"], theirs) if same_task else "not said",
             ])  # fmt: skip
     splits = dict.fromkeys(run.info["split"] for run in these)
     what = f"{len(splits)} folds of patients, pooled" if len(splits) > 1 else _split(these)
     caption = (
         f"Experiment {these[0].experiment}, {what}: the first seed with its 95 % interval (other"
-        " patients), and the mean ± standard deviation over seeds (other trainings), per cent."
+        " patients), and the mean ± standard deviation over seeds (other trainings), per cent. In"
+        " range: where one more seed would be expected."
     )
     columns = [
         "Arm",
@@ -172,13 +175,20 @@ def differences(these, name):
     """Tabulates whether the arms of an experiment differ, each pair on the same radiographs.
 
     Args:
-        these: Runs of one experiment.
+        these: Runs of one experiment, or of several that test the same radiographs.
         name: The table's label.
     """
-    answers = {arm_label(*run.key[1:]): run.test_predictions for run in these if run.finished}
+    letters = list(dict.fromkeys(run.experiment for run in these))
+    several = len(letters) > 1
+    answers = {
+        run_label(*run.key) if several else arm_label(*run.key[1:]): run.test_predictions
+        for run in these
+        if run.finished
+    }
     caption = (
-        f"Experiment {these[0].experiment}, arm against arm on the same radiographs: difference in"
-        " points (95 % interval, resampling patients) and p corrected for the whole table (Holm)."
+        f"Experiment{'s' * several} {' and '.join(letters)}, arm against arm on the same"
+        " radiographs: difference in points (95 % interval, resampling patients) and p corrected"
+        " for the whole table (Holm)."
     )
     columns = ["One arm", "Another", "Measure", "Difference", "p", "The first is"]
     if len(answers) < 2:

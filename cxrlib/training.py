@@ -21,6 +21,10 @@ from cxrlib.targets import TARGETS
 ops = keras.ops
 
 
+class Diverged(Exception):
+    """A training left no network that answers: its loss is not a number."""
+
+
 @keras.saving.register_keras_serializable("cxrlib")
 def harsh_accuracy(y_true, y_pred):
     """Says per image whether all five targets are right at 0.5 (the paper's harsh accuracy)."""
@@ -61,6 +65,7 @@ def train(
 
     Raises:
         models.WeightsUnavailable: ImageNet weights could not be had; nothing was written.
+        Diverged: No epoch has a validation loss.
     """
     history = _read_history(folder)
     if (folder / "model.keras").exists():  # written last: trained before what followed was cut
@@ -100,6 +105,8 @@ def train(
                 verbose=0,
             )
         history = recorder.history
+    if history["val_loss"].isna().all():
+        raise Diverged(f"training diverged: no validation loss in {len(history)} epochs")
     trained = models.load(_checkpoint(folder, best_epoch(history)))
     model = _in_float32(trained, architecture, pixels.shape[1])
     predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
@@ -181,7 +188,7 @@ def _with_measures(model):
 
 def best_epoch(history):
     """Gives the epoch with the lowest validation loss, the first one if several share it."""
-    return int(history.loc[history["val_loss"].idxmin(), "epoch"])
+    return int(history.loc[history["val_loss"].fillna(np.inf).idxmin(), "epoch"])
 
 
 def predict(model, pixels, radiographs, splits, batch_size):

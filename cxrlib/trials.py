@@ -101,10 +101,10 @@ def verdict(values, printed, level=0.95):
         level: As `expected` takes it.
 
     Returns:
-        "reproduced", "not reproduced", or "not said" where there are fewer than three seeds or no
+        "in range", "out of range", or "not said" where there are fewer than three seeds or no
         printed value.
     """
     low, high = expected(values, level)
     if np.isnan([low, high, printed]).any():
         return "not said"
-    return "reproduced" if low <= printed <= high else "not reproduced"
+    return "in range" if low <= printed <= high else "out of range"

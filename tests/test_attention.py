@@ -73,7 +73,7 @@ def test_regions_that_a_radiograph_lacks_are_not_measured():
 def test_masks_of_another_shape_or_number_are_refused():
     with pytest.raises(InputError, match="lungs of row 0 are"):
         attention.measure(np.ones((1, 8, 8)), [{"lungs": left_half()}])
-    with pytest.raises(InputError, match="1 heatmaps and regions of 2 radiographs"):
+    with pytest.raises(InputError, match="row 1 has regions alone"):
         attention.measure(np.ones((1, 8, 8)), [{}, {}])
 
 

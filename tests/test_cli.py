@@ -1,8 +1,11 @@
 """The command starts fast and says in one line what is wrong and what mends it."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -72,6 +75,34 @@ def test_a_missing_data_folder_says_what_goes_where(project):
     line = refused(project, "train", "A", "efficient", *odd)
     assert "data/kaggle" in line
     assert "CoronaHack" in line
+
+
+def test_ctrl_c_says_that_what_is_finished_is_kept(project):
+    (project / "Snakefile").write_text("rule arms:\n    shell: 'touch begun && sleep 30'\n")
+    process = subprocess.Popen(
+        [CXR, "study", "--no-book"], cwd=project, start_new_session=True, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while not (project / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("cxr: stopped; what is finished is kept")
+    assert "Traceback" not in said
+
+
+def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(project):
+    (project / "Snakefile").write_text(
+        "from pathlib import Path\n"
+        "rule arms:\n    run: Path('read').write_text(Path(config['profile']).read_text())\n"
+    )
+    mine = project / "profiles" / "my own.yml"
+    mine.write_text("name: own\n")
+    command = [CXR, "study", "--no-book", "--profile", "my own.yml"]
+    subprocess.run(command, cwd=mine.parent, check=True, capture_output=True)
+    assert (project / "read").read_text() == "name: own\n"
 
 
 def test_outside_the_study_the_command_says_where_to_go(tmp_path):

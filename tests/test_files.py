@@ -77,6 +77,16 @@ def test_a_file_is_digested_by_content_and_read_again_only_when_it_changed(tmp_p
     assert files.digests([one, two]) == [before[0], "new"]
 
 
+def test_damaged_digests_are_named(tmp_path, monkeypatch):
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "digests.csv").write_text("one,two,three\n")
+    (tmp_path / "one.png").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"digests\.csv is damaged .*delete it"):
+        files.digests([tmp_path / "one.png"])
+
+
 def test_the_project_is_found_from_its_subfolders_and_missed_outside(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").touch()
     (tmp_path / "notebooks").mkdir()

@@ -1,5 +1,7 @@
 """What the book's prose says in numbers comes from runs."""
 
+import pandas as pd
+
 from cxrlib import prose
 from tests.conftest import make_run
 
@@ -9,6 +11,7 @@ def test_prose_speaks_for_the_arm_with_the_lowest_validation_loss(these):
     assert repr(numbers["chosen_arm"]) == "Efficient"
     assert numbers["n_arms_not_run"] == 1
     assert numbers["covid_patients"] == 5
+    assert "no arm that starts from them was run" in numbers["pretrained"]
     assert all(isinstance(value, float | str) for value in numbers.values())
 
 
@@ -18,6 +21,23 @@ def test_the_front_page_has_its_numbers(tmp_path):
     assert numbers["n_arms_run"] == 3
     assert numbers["cohort"] == "phantoms"
     assert 0 <= numbers["headline_covid_recall_c"] <= 100
+
+
+def test_the_arms_that_look_at_the_lungs_more_than_a_blot_does_are_counted():
+    row = {"experiment": "A", "weights": "none", "region": "lungs"}
+    measured = pd.DataFrame(
+        [
+            row | {"architecture": name, "measure": measure, "value": value}
+            for name, energy in (("efficient", 0.6), ("resnet50", 0.4))
+            for measure, value in (("energy", energy), ("gaussian", 0.5))
+        ]
+    )
+    said = prose.looking(measured)
+    assert said["looking_number"] == "1 of 2"
+    assert said["looking"].startswith("Of 2 arms, 1 have")
+    unknown = prose.looking(measured[:0])
+    assert unknown["looking_number"] == "not known"
+    assert "nothing is measured" in unknown["looking"]
 
 
 def test_effort_counts_what_ran_and_what_did_not(these):

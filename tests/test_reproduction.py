@@ -74,6 +74,14 @@ def test_seeds_are_matched_in_their_order(tmp_path):
     assert reproduction.compare(here, there)["verdict"].tolist() == ["identical", "different"]
 
 
+def test_seeds_are_matched_whatever_their_folders_are_called(tmp_path):
+    here = [make_run(tmp_path / f"one-{seed}", seed=seed) for seed in (1, 2)]
+    there = [make_run(tmp_path / name, seed=seed) for name, seed in (("b", 1), ("a", 2))]
+    changed(there[1], 0.3)
+    others = runs.load_all(tmp_path / "a") + runs.load_all(tmp_path / "b")
+    assert reproduction.compare(here, others)["verdict"].tolist() == ["identical", "different"]
+
+
 def test_other_radiographs_are_not_compared(tmp_path):
     one, other = make_run(tmp_path / "one"), make_run(tmp_path / "other")
     predictions = other.predictions

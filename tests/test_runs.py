@@ -94,6 +94,55 @@ def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
     assert not (run.folder / "own.txt").exists()
 
 
+def test_a_finished_run_is_never_replaced_by_one_that_was_not_run(packed):
+    run, file = packed
+    (run.folder / "run.json").write_text(json.dumps(run.info | {"state": runs.NOT_RUN}))
+    old = file.with_name("old.zip")
+    runs.pack(run.folder, old)
+    runs.unpack(file)
+    assert runs.unpack(old) == run.folder
+    assert runs.load(run.folder).finished
+
+
+def test_a_run_is_packed_from_another_disk_but_not_from_elsewhere(project, tmp_path_factory):
+    disk = tmp_path_factory.mktemp("disk")
+    (project / "runs").symlink_to(disk)
+    run = make_run(project / "runs" / "study-1")
+    runs.pack(run.folder, project / "carried.zip")
+    assert runs.unpack(project / "carried.zip") == run.folder
+    with pytest.raises(InputError, match="a run is packed where it was made"):
+        runs.pack(disk / "study-1" / "A" / "efficient-none", project / "carried.zip")
+
+
+@pytest.mark.parametrize("place", ["runs/run.json", "runs/../A/x/run.json", "/runs/s/A/x/run.json"])
+def test_a_packed_run_that_would_lie_elsewhere_is_refused(project, place):
+    with zipfile.ZipFile(project / "odd.zip", "w") as odd:
+        odd.writestr(place, "{}")
+    with pytest.raises(InputError, match=r"odd\.zip is damaged \(no run in it\)"):
+        runs.unpack(project / "odd.zip")
+
+
+def test_what_a_killed_unpacking_left_is_no_run_and_is_cleared(packed):
+    run, file = packed
+    half = run.folder.with_name(f".{run.folder.name}.unpacked")
+    (half / "runs").mkdir(parents=True)
+    (half / "run.json").write_text("{}")
+    assert [found.folder for found in runs.load_all(run.folder.parents[1])] == [run.folder]
+    (run.folder / "run.json").unlink()
+    runs.unpack(file)
+    assert not half.exists()
+
+
+def test_keeping_a_new_run_leaves_nothing_of_the_one_before(tmp_path):
+    run = make_run(tmp_path / "runs")
+    (run.folder / "external.csv").write_text("of the old network")
+    place = runs.keep([run], tmp_path / "kept")[0]
+    (run.folder / "external.csv").unlink()
+    runs.keep([run], tmp_path / "kept")
+    assert not (place / "external.csv").exists()
+    assert (place / "metrics.csv").exists()
+
+
 def test_what_cannot_be_packed_or_unpacked_is_refused(project):
     running = make_run(project / "runs" / "study-1", state=runs.RUNNING)
     with pytest.raises(InputError, match="has not ended: `cxr train`"):

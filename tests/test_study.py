@@ -1,7 +1,7 @@
 """A profile becomes a cohort, pixels and fingerprints; the same every time."""
 
 import dataclasses
-import stat
+import json
 import subprocess
 import sys
 from importlib import resources
@@ -16,6 +16,7 @@ from cxrlib import cohort as cohorts
 from cxrlib import experiments, files, heatmaps, images, profiles, study
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
+from tests.conftest import make_run
 
 
 def test_pixels_follow_the_radiographs_and_are_made_once(tiny, project):
@@ -25,9 +26,9 @@ def test_pixels_follow_the_radiographs_and_are_made_once(tiny, project):
     assert pixels.shape == (len(table), 121, 121, 3)
     assert (pixels[3] == study.image(tiny, table.iloc[3])).all()
     cached = list((project / "data" / "pixels").glob("*.npy"))
-    written = cached[0].stat()[stat.ST_MTIME]
+    written = cached[0].stat().st_mtime_ns
     study.pixels(tiny, experiment)
-    assert cached[0].stat()[stat.ST_MTIME] == written
+    assert cached[0].stat().st_mtime_ns == written
 
 
 def test_copies_differ_from_their_original_and_from_each_other(tiny, project):
@@ -121,6 +122,22 @@ def test_only_one_process_at_a_time_works_on_a_run(tmp_path):
     with files.locked(tmp_path / "run"):
         assert other() == 7
     assert other() == 0
+
+
+def test_a_lock_that_was_handed_on_outlives_its_process_and_who_waits_says_so(tmp_path):
+    run = tmp_path / "run"
+    code = (
+        "import os, subprocess, sys; from cxrlib import files\n"
+        "with files.locked(sys.argv[1]) as lock:\n"
+        "    subprocess.Popen(['sleep', '2'], pass_fds=[lock.fileno()])\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, run])
+    code = "import sys; from cxrlib import files\nwith files.locked(sys.argv[1]): pass"
+    waited = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
+    assert waited.stderr == f"cxr: waiting for another process that works on {run}\n"
+    again = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
+    assert again.stderr == ""
 
 
 @pytest.fixture
@@ -248,9 +265,57 @@ def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project)
     assert train_efficient(once).finished
 
 
-def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
+def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="efficient starts from random weights"):
         train_efficient(tiny, weights=tmp_path / "some.weights.h5")
+    monkeypatch.setattr(study, "_initial_weights", lambda *_: "none")  # as A may have decided
+    deep = dataclasses.replace(tiny, arms=("resnet50-best",)).experiment("B")
+    with pytest.raises(InputError, match="resnet50-best starts from random weights"):
+        study.train(tiny, deep, deep.arms[0], weights=tmp_path / "some.weights.h5")
+
+
+def test_another_file_of_weights_is_another_run_and_no_file_asks_for_none(
+    tiny, project, tmp_path, monkeypatch
+):
+    trained = []
+
+    def pretend(profile, experiment, where, facts, *_):
+        trained.append(facts.get("weights_file"))
+        where.mkdir(parents=True, exist_ok=True)
+        files.write_json(facts | {"state": "not run"}, where / "run.json")
+
+    monkeypatch.setattr(study, "_train", pretend)
+    experiment = tiny.experiment("A")
+    arm = dataclasses.replace(tiny, arms=("resnet50-imagenet",)).experiment("A").arms[0]
+    one, other = tmp_path / "one.h5", tmp_path / "other.h5"
+    one.write_text("one")
+    other.write_text("other")
+    for weights in (one, one, other, None):
+        study.train(tiny, experiment, arm, weights=weights)
+    assert len(trained) == len(set(trained)) == 2
+
+
+def test_a_namesake_on_other_data_is_refused_and_deletes_nothing(real, project, monkeypatch):
+    arm = experiments.find_arm(real.experiment("A"), "efficient")
+    where = study.run_folder(real, real.experiment("A"), arm)
+    made = make_run(project / "made", profile=dataclasses.asdict(real))
+    where.parent.mkdir(parents=True)
+    made.folder.rename(where)
+    (project / "data" / "kaggle").rename(project / "data" / "moved")
+    moved = dataclasses.replace(real, data="data/moved")
+    with pytest.raises(InputError, match="made from data 'data/kaggle'.*give it another name"):
+        study.train(moved, moved.experiment("A"), arm)
+    assert (where / "predictions.csv").exists()
+
+
+def test_what_a_run_is_made_from_follows_the_experiment_and_reads_back_the_same(tiny, project):
+    def made(name="C", **changed):
+        experiment = dataclasses.replace(tiny.experiment(name), **changed)
+        return study.inputs(tiny, experiment, experiment.arms[-1])
+
+    assert made() == json.loads(json.dumps(made()))
+    others = [made("B"), made(treatment="raw"), made(online=None), made(copies=None)]
+    assert len({json.dumps(each) for each in [made(), *others]}) == 5
 
 
 def test_regions_follow_the_copy_and_the_crop(tiny, project):

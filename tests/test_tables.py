@@ -149,6 +149,12 @@ def test_every_pair_of_arms_is_compared_and_told_apart_or_not(tmp_path):
     assert set(frame["One arm"]) == {"Efficient"}
 
 
+def test_arms_of_experiments_that_test_the_same_radiographs_are_compared_by_name(tmp_path):
+    table = tables.differences([make_run(tmp_path, experiment=name) for name in "BC"], "t")
+    assert table.frame.iloc[0].tolist()[:2] == ["B\u2002Efficient", "C\u2002Efficient"]
+    assert table.caption.startswith("Experiments B and C, arm against arm")
+
+
 def test_one_arm_alone_is_compared_with_none(these):
     assert tables.differences(these, "t").frame.iloc[0].tolist()[:2] == ["Efficient", "none ran"]
 

@@ -12,6 +12,7 @@ from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS, encode
 
 training = pytest.importorskip("cxrlib.training")
+backend = pytest.importorskip("cxrlib.backend")
 pytestmark = pytest.mark.slow
 
 
@@ -175,6 +176,55 @@ def test_a_finished_run_is_not_trained_again_and_a_changed_one_is(tiny, project)
     other = efficient(dataclasses.replace(tiny, epochs=1, seed=2))
     assert other.folder != first.folder
     assert not np.allclose(other.history["loss"], first.history["loss"])
+
+
+@pytest.mark.parametrize("part", ["treatment", "online", "schedule", "sources"])
+def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
+    tiny, project, monkeypatch, part
+):
+    once = dataclasses.replace(tiny, epochs=1)
+    first = efficient(once)
+    packed = first.folder.with_name("efficient.zip")
+    runs.pack(first.folder, packed)
+    assert efficient(once).info == first.info
+    assert packed.exists()
+    changes = {
+        "treatment": {"treatment": "cropped"},
+        "online": {"online": experiments.C.online},
+        "schedule": {"schedule": dataclasses.replace(experiments.A.schedule, reduce_after=9)},
+        "sources": {},
+    }
+    changed = dataclasses.replace(experiments.A, **changes[part])
+    monkeypatch.setitem(experiments.EXPERIMENTS, "A", changed)
+    if part == "sources":
+        monkeypatch.setattr(study, "_sources", lambda: "another version")
+    again = efficient(once)
+    assert again.folder == first.folder
+    assert again.info[part] != first.info[part]
+    assert not packed.exists(), "it held the old run"
+
+
+def test_a_run_that_is_gone_on_with_keeps_its_precision_and_its_backend(tiny, project, monkeypatch):
+    auto = dataclasses.replace(tiny, precision="auto")
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "choose_precision", lambda _: "bfloat16")
+        killed(monkeypatch, lambda: efficient(auto), 2)
+    folder = study.run_folder(auto, auto.experiment("A"), auto.experiment("A").arms[-1])
+    begun = files.read_json(folder / "run.json")
+    files.write_json(begun | {"backend": "elsewhere"}, folder / "run.json")
+    with pytest.raises(InputError, match="begun with KERAS_BACKEND=elsewhere: set it to go on"):
+        efficient(auto)
+    files.write_json(begun, folder / "run.json")
+    monkeypatch.setattr(backend, "choose_precision", lambda _: "float32")
+    assert efficient(auto).info["precision"] == "bfloat16"
+
+
+def test_a_training_that_diverges_ends_as_not_run_and_says_why(tiny, project):
+    wild = dataclasses.replace(tiny, epochs=2, learning_rate=1e30, norm_images=0)
+    run = efficient(wild)
+    assert run.info["state"] == runs.NOT_RUN
+    assert run.info["reason"] == "training diverged: no validation loss in 2 epochs"
+    assert efficient(wild).info == run.info
 
 
 def test_an_arm_without_its_weights_is_not_run_and_says_why(tiny, project, monkeypatch):
