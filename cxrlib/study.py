@@ -489,14 +489,15 @@ def _train(profile, experiment, where, facts, began, weights, lines):
         "parameters": model.count_params(),
         "versions": {name: _version(name) for name in VERSIONED},
         "python": platform.python_version(),
-        "machine": _machine(profile, len(backend.devices(schedule.batch_size))),
+        "machine": _machine(profile, running, len(backend.devices(schedule.batch_size))),
     }
     files.write_json(info, where / "run.json")
     return runs.load(where)
 
 
-def _machine(profile, devices):
-    threads = "1 thread" if profile.threads == 1 else f"{profile.threads or 'all'} threads"
+def _machine(profile, running, devices):
+    count = profile.threads if running == "tensorflow" else 0  # the others take all
+    threads = "1 thread" if count == 1 else f"{count or 'all'} threads"
     what = f"{platform.system()} {platform.machine()}, {threads}"
     return f"{what}, {devices} devices" if devices else what
 
