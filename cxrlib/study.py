@@ -39,6 +39,7 @@ SOURCES = (
 """Modules that a run is made from: it is made anew when they change."""
 
 DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
+"""Packages that make pixels of files: another version may make others."""
 
 VERSIONED = ("cxrlib", "tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
