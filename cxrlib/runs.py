@@ -151,9 +151,9 @@ def load_all(folder):
     Raises:
         InputError: There is none.
     """
-    places = sorted(path.parent for path in Path(folder).rglob("run.json"))
-    hidden = [any(name.startswith(".") for name in at.relative_to(folder).parts) for at in places]
-    found = [load(place) for place, half_unpacked in zip(places, hidden) if not half_unpacked]
+    told = sorted(Path(folder).rglob("run.json"))
+    # What a killed unpacking left lies in a hidden folder.
+    found = [load(path.parent) for path in told if "/." not in f"/{path.relative_to(folder)}"]
     if not found:
         raise InputError(f"no runs below {folder}")
     return found
@@ -253,8 +253,10 @@ _PLACE = re.compile(r"runs/[^/.][^/]*/[^/.][^/]*/[^/.][^/]*/run\.json")
 
 def _wanted(here, packed):
     """Says whether a packed run.json should take the place of the one that is here, if any."""
-    if not here.exists() or here.read_bytes() == packed:
-        return not here.exists()
+    if not here.exists():
+        return True
+    if here.read_bytes() == packed:
+        return False
     return read_json(here).get("state") != FINISHED or json.loads(packed)["state"] == FINISHED
 
 

@@ -295,7 +295,7 @@ def test_another_file_of_weights_is_another_run_and_no_file_asks_for_none(
     assert len(trained) == len(set(trained)) == 2
 
 
-def test_a_namesake_on_other_data_is_refused_and_deletes_nothing(real, project, monkeypatch):
+def test_a_namesake_on_other_data_is_refused_and_deletes_nothing(real, project):
     arm = experiments.find_arm(real.experiment("A"), "efficient")
     where = study.run_folder(real, real.experiment("A"), arm)
     made = make_run(project / "made", profile=dataclasses.asdict(real))
