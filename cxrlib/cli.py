@@ -215,8 +215,8 @@ def explain(
     """Show where in a radiograph a trained run finds a target. Not for diagnosis."""
     from cxrlib import predict as predictions
 
-    if output and (output.suffix.lower() != ".png" or output.resolve() == image.resolve()):
-        raise InputError(f"--output {output}: name another file, one that ends in .png")
+    if output:
+        _ending(output, ".png")
     found = predictions.explain(_run(run), image, target)
     output = output or Path(f"{image.stem}-{found['target']}.png")
     predictions.write_png(found["overlay"], output)
@@ -244,6 +244,7 @@ def notebook(
     """Run one notebook with a profile; an incomplete output never stays behind."""
     from cxrlib import notebooks, profiles
 
+    _ending(output, ".ipynb")
     notebooks.execute(name, profiles.read(_from_root(profile)), output)
 
 
@@ -255,6 +256,7 @@ def pack(
     """Write a run as one file, to be carried to another machine."""
     from cxrlib import runs
 
+    _ending(file, ".zip")
     runs.pack(folder, file)
 
 
@@ -337,7 +339,7 @@ def audit(
     _print_table(f"{agree} follow from the counts. Per cent; intervals of 95 %", shown)
     print("\n".join(f"{name}: {papers.FINDINGS[name]}" for name in shown["Finding"].unique()))
     if csv is not None:
-        files.write_csv(findings, csv)
+        files.write_new(findings.to_csv(index=False).encode(), csv)
 
 
 @app.command()
@@ -347,6 +349,12 @@ def pair():
 
     for path in notebooks.write_pairs():
         print(path.relative_to(files.root()))
+
+
+def _ending(path, wanted):
+    """Refuses to write a file of one kind under the name of another."""
+    if path.suffix.lower() != wanted:
+        raise InputError(f"{path}: name a file that ends in {wanted}")
 
 
 def _from_root(path):

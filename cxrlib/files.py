@@ -167,6 +167,24 @@ def _digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_new(content, path):
+    """Writes a file that a user asked for by name, and never over another one.
+
+    Args:
+        content: bytes.
+        path: The file. One that holds these very bytes is left as it is.
+
+    Raises:
+        InputError: Something else is there: it might be anybody's radiograph.
+    """
+    path = Path(path)
+    if not (path.exists() or path.is_symlink()):
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    elif not path.is_file() or path.read_bytes() != content:
+        raise InputError(f"{path} is there already: name a new file, or move it away")
+
+
 def write_csv(frame, path):
     """Writes a frame as CSV, without its index, whole or not at all."""
     with replacing(path) as temporary:

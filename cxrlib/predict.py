@@ -8,7 +8,7 @@ import pandas as pd
 
 from cxrlib import experiments, images, runs, targets
 from cxrlib.errors import InputError
-from cxrlib.files import replacing
+from cxrlib.files import write_new
 from cxrlib.targets import TARGETS
 
 NOTICE = "This is a study, not a medical device: nothing here is fit to diagnose anyone."
@@ -127,9 +127,12 @@ def report(run, table):
 
 
 def write_png(image, path):
-    """Writes an image, uint8 (height, width, 3), RGB, as PNG, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+    """Writes an image, uint8 (height, width, 3), RGB, as a PNG file.
+
+    Raises:
+        InputError: As `files.write_new`.
+    """
+    write_new(cv2.imencode(".png", image[..., ::-1])[1].tobytes(), path)
 
 
 def network(run):

@@ -34,6 +34,9 @@ FACTS = ("experiment", "arm", "architecture", "weights", "state")
 LEFT = ("history.csv", "predictions.csv", "metrics.csv", "model.keras", "heatmaps.npy")
 """Files that a finished run has left; one that was damaged and deleted is made anew."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""Names of experiments and arms: no path can be made of them."""
+
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 
 
@@ -142,6 +145,12 @@ def load(folder):
             f"{folder / 'run.json'} lacks {', '.join(missing)}: made by another version?"
             " delete the folder and run again"
         )
+    for fact in ("experiment", "arm"):  # folders are named after them
+        if not _PLAIN.fullmatch(str(info[fact])):
+            raise InputError(
+                f"{folder / 'run.json'}: {fact} {info[fact]!r} is no name: delete the folder"
+                " and run again"
+            )
     return Run(folder, info)
 
 

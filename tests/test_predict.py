@@ -153,8 +153,9 @@ def test_the_command_writes_the_overlay_and_prints_the_probabilities(
     shown = capsys.readouterr()
     assert all(target in shown.out for target in (*TARGETS, predict.NOTICE))
     before = files[0].read_bytes()
-    for output in (files[0], tmp_path / "overlay.jpg"):
+    refusals = {files[0]: "is there already", tmp_path / "overlay.jpg": "ends in .png"}
+    for output, reason in refusals.items():
         arguments = ("explain", files[0], "--run", run.folder, "--output", output)
         assert cxr(monkeypatch, *arguments) == 2
-        assert "ends in .png" in capsys.readouterr().err
+        assert reason in capsys.readouterr().err
     assert files[0].read_bytes() == before
