@@ -9,7 +9,6 @@ import numpy as np
 
 from benchmarks.timing import Row, seconds
 from cxrlib import heatmaps, models, phantom
-from cxrlib.images import scaled
 
 EDGE, COUNT = 128, 64
 FINAL = {"densenet121": "relu", "resnet50": "conv5_block3_out", "efficient": "block5_average"}
@@ -17,7 +16,7 @@ FINAL = {"densenet121": "relu", "resnet50": "conv5_block3_out", "efficient": "bl
 
 def measure(architectures=tuple(FINAL), edge=EDGE, count=COUNT):
     """Yields the rows of this benchmark."""
-    images = scaled(np.stack([phantom.simulate(i, edge).image for i in range(count)]))
+    images = np.stack([phantom.simulate(i, edge).image for i in range(count)]).astype(np.float32)
     for architecture in architectures:
         model = models.build(architecture, edge)
         rate = {

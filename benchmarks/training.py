@@ -14,7 +14,6 @@ from benchmarks.timing import Row
 from cxrlib import backend, phantom, training
 from cxrlib.batches import Batches
 from cxrlib.experiments import A, C
-from cxrlib.images import scaled
 
 NETWORKS = {"densenet121": (224, 96, 5), "resnet50": (224, 96, 5), "efficient": (128, 1600, 24)}
 """Edge of the images, how many an epoch has, and how many epochs are measured each way."""
@@ -57,7 +56,7 @@ def _rates(architecture, edge, count, epochs):
     def batches(ranges):
         return Batches(pixels, targets, range(count), BATCH, seed=1, ranges=ranges)
 
-    in_memory = scaled(pixels)
+    in_memory = pixels.astype(np.float32)
     ways = {
         "plain": lambda: fit(in_memory, targets, batch_size=BATCH, network=plain),
         "arrays": lambda: fit(in_memory, targets, batch_size=BATCH),

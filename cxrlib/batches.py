@@ -7,7 +7,6 @@ import numpy as np
 
 from cxrlib import augment
 from cxrlib.backend import keras
-from cxrlib.images import scaled
 
 # A thread for every other core. Where that is one, it is the backend's: TensorFlow's runs ahead of
 # the network, while from Keras' own queue each step would wait for a batch to be handed over.
@@ -47,11 +46,11 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(self._images / self.batch_size)
 
     def __getitem__(self, index):
-        """Makes batch `index` of this epoch: images float32 in [0, 1], and their targets."""
+        """Makes batch `index` of this epoch: images uint8, and their targets."""
         start = index * self.batch_size
         rows = self._order[start : start + self.batch_size]
         images = [self._image(row, start + i) for i, row in enumerate(rows)]
-        return scaled(np.stack(images)), self.targets[rows]
+        return np.stack(images), self.targets[rows]
 
     def start(self, epoch):
         """Draws the order of an epoch, counted from 0.

@@ -12,7 +12,6 @@ from cxrlib import targets
 from cxrlib.backend import keras
 from cxrlib.errors import InputError
 from cxrlib.files import replacing, reserve
-from cxrlib.images import scaled
 
 SMOOTHING = 5 / 768
 """Sigma of the Gaussian over saliency, as a share of the image's edge (the paper: 5 px of 768)."""
@@ -38,7 +37,7 @@ def grad_cam(model, images, target, *, layer=None):
 
     Args:
         model: What `models.build` returns, trained or not.
-        images: (n, H, W, 3), uint8 or float in [0, 1]; scaled here as in training.
+        images: (n, H, W, 3), pixels from 0 to 255, uint8 or float.
         target: A name of `TARGETS`.
         layer: Name of another layer to explain, `last_convolution(model)` say; through
             tf-keras-vis, which needs the TensorFlow backend.
@@ -282,12 +281,12 @@ def _checked(images, model):
         raise InputError(
             f"images are {images.shape}: expected (n, {', '.join(map(str, expected))})"
         )
-    if images.dtype == np.uint8:
-        return scaled(images)
-    if not (images.min() >= 0 and images.max() <= 1):
+    low, high = images.min(), images.max()
+    scaled_before = images.dtype.kind == "f" and 0 < high <= 1
+    if scaled_before or not (low >= 0 and high <= 255):
         raise InputError(
-            f"images lie in [{images.min():g}, {images.max():g}]:"
-            " give uint8, or floats in [0, 1] as the networks are trained on"
+            f"images lie in [{low:g}, {high:g}]: give pixels from 0 to 255, as the networks are"
+            " trained on"
         )
     return images.astype(np.float32)
 

@@ -162,11 +162,6 @@ def place(mask, treatment):
     return moved > 127
 
 
-def scaled(images):
-    """Scales pixels as every network takes them: uint8 to float32 in [0, 1], of the same shape."""
-    return np.divide(images, np.float32(255), dtype=np.float32)
-
-
 def cache(path, keys, size, render, progress=iter):
     """Keeps images in one memory-mapped file, each rendered once.
 

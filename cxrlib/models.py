@@ -27,8 +27,9 @@ class WeightsUnavailable(Exception):
 def build(architecture, image_size, weights=None):
     """Builds a network with one sigmoid output a target.
 
-    Inputs are float32 (n, image_size, image_size, 3) in [0, 1]; outputs are probabilities
-    (n, 5) in the order of `TARGETS`. The model's name is the architecture.
+    Inputs are pixels (n, image_size, image_size, 3) from 0 to 255, of any type; the network itself
+    scales them to [0, 1], as the paper did before it. Outputs are probabilities (n, 5) in the order
+    of `TARGETS`. The model's name is the architecture.
 
     Args:
         architecture: densenet121 (7,042,629 parameters), resnet50 (23,597,957) or
@@ -64,10 +65,16 @@ def load(path):
     """Reads a network that training left, to predict and explain.
 
     Raises:
-        InputError: The file is damaged.
+        InputError: The file is damaged, or an earlier version's, whose networks took other inputs.
     """
     with reading(path):
-        return keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False)
+    if not any(isinstance(layer, layers.Rescaling) for layer in model.layers):
+        raise InputError(
+            f"{path} was made by an earlier version, whose networks took pixels from 0 to 1:"
+            " delete its folder and train it again"
+        )
+    return model
 
 
 def _deep(architecture, image_size, weights):
@@ -75,11 +82,23 @@ def _deep(architecture, image_size, weights):
         "densenet121": keras.applications.DenseNet121,
         "resnet50": keras.applications.ResNet50,
     }[architecture]
-    shape = (image_size, image_size, 3)
+    inputs, scaled = _scaled(image_size)
     with _weights_errors(architecture, weights):
-        base = application(include_top=False, weights=weights, input_shape=shape, pooling="avg")
+        base = application(
+            include_top=False,
+            weights=weights,
+            input_tensor=scaled,
+            input_shape=inputs.shape[1:],
+            pooling="avg",
+        )
     outputs = layers.Dense(len(TARGETS), activation="sigmoid", name="targets")(base.output)
-    return keras.Model(base.input, outputs, name=architecture)
+    return keras.Model(inputs, outputs, name=architecture)
+
+
+def _scaled(image_size):
+    """Gives a network's input, and the same pixels in [0, 1]: scaled inside, none can forget it."""
+    inputs = keras.Input((image_size, image_size, 3))
+    return inputs, layers.Rescaling(1 / 255, dtype="float32", name="scale")(inputs)
 
 
 @contextmanager
@@ -107,8 +126,7 @@ def _weights_errors(architecture, weights):
 def _efficient(image_size, weights):
     if weights == "imagenet":
         raise InputError("there are no ImageNet weights for efficient: use weights=None or a file")
-    inputs = keras.Input((image_size, image_size, 3))
-    x = inputs
+    inputs, x = _scaled(image_size)
     for i, filters in enumerate(EFFICIENT_FILTERS, start=1):
         x = _efficient_block(x, filters, first=i == 1, name=f"block{i}")
         if i < len(EFFICIENT_FILTERS):

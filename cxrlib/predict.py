@@ -169,7 +169,7 @@ def _rows(model, run, paths):
 
 
 def _probabilities(model, pixels):
-    """Gives float32 (n, 5) for uint8 images, scaled as in training."""
+    """Gives float32 (n, 5) for uint8 images."""
     if not pixels:
         return np.zeros((0, len(TARGETS)), np.float32)
-    return model.predict(images.scaled(np.stack(pixels)), verbose=0)
+    return model.predict(np.stack(pixels), verbose=0)

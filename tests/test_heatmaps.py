@@ -41,7 +41,7 @@ def test_grad_cam_is_tf_keras_vis_on_the_final_feature_map(model):
     for column, target in enumerate(["Normal", "Pneumonia", "Virus", "Bacteria", "COVID"]):
         theirs = np.asarray(
             explain(
-                CategoricalScore(column), images.astype(np.float32) / 255,
+                CategoricalScore(column), images.astype(np.float32),
                 penultimate_layer=FINAL[model.name], seek_penultimate_conv_layer=False,
                 expand_cam=False, normalize_cam=False,
             )
@@ -89,7 +89,7 @@ def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
     explain = GradcamPlusPlus(model, model_modifier=ReplaceToLinear(), clone=True)
     theirs = np.asarray(
         explain(
-            CategoricalScore(4), images.astype(np.float32) / 255,
+            CategoricalScore(4), images.astype(np.float32),
             penultimate_layer=FINAL[model.name], seek_penultimate_conv_layer=False,
             expand_cam=False, normalize_cam=False,
         )
@@ -127,7 +127,7 @@ def linear(size, kernel):
     keras = heatmaps.keras
     inputs = keras.Input((size, size, 3))
     same = keras.layers.Conv2D(3, 1, use_bias=False, name="same")
-    pooled = keras.layers.GlobalAveragePooling2D()(same(inputs))
+    pooled = keras.layers.GlobalAveragePooling2D()(same(keras.layers.Rescaling(1 / 255)(inputs)))
     dense = keras.layers.Dense(5, activation="sigmoid")
     model = keras.Model(inputs, dense(pooled), name="linear")
     same.set_weights([np.eye(3, dtype=np.float32)[None, None]])
@@ -144,7 +144,7 @@ def coloured():
         2: (slice(12, 16),) * 2,
     }
     for channel, (rows, columns) in places.items():
-        image[0, rows, columns, channel] = 1
+        image[0, rows, columns, channel] = 255
     return image, places
 
 
@@ -187,7 +187,7 @@ def pixelwise(weights):
 @pytest.mark.parametrize("options", [{}, {"guided": False}, {"guided": False, "smooth": 3}])
 def test_the_saliency_of_a_sum_of_pixels_is_the_size_of_their_weights(options):
     weights = np.random.default_rng(2).normal(size=(24, 24, 3)).astype(np.float32)
-    image = np.full((1, 24, 24, 3), 0.5, np.float32)
+    image = np.full((1, 24, 24, 3), 127.5, np.float32)
     found = heatmaps.saliency(pixelwise(weights), image, "COVID", **options)[0]
     sizes = cv2.GaussianBlur(np.abs(weights).max(axis=2), (0, 0), heatmaps.SMOOTHING * 24)
     assert found == pytest.approx(sizes / sizes.max(), abs=1e-5)
@@ -213,12 +213,12 @@ def test_a_heatmap_has_the_images_size_and_lies_in_0_to_1(model, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_bytes_and_scaled_floats_give_the_same_and_unscaled_floats_are_refused(model, method):
+def test_pixels_of_any_type_give_the_same_and_scaled_ones_are_refused(model, method):
     images = images_for(model)
-    scaled = images.astype(np.float32) / 255
-    assert (method(model, images, "Virus") == method(model, scaled, "Virus")).all()
-    with pytest.raises(InputError, match=r"give uint8, or floats in \[0, 1\]"):
-        method(model, images.astype(np.float32), "Virus")
+    floats = images.astype(np.float32)
+    assert (method(model, images, "Virus") == method(model, floats, "Virus")).all()
+    with pytest.raises(InputError, match="give pixels from 0 to 255"):
+        method(model, floats / 255, "Virus")
 
 
 def test_unknown_targets_and_wrong_shapes_are_refused(model):
@@ -232,10 +232,10 @@ def test_unknown_targets_and_wrong_shapes_are_refused(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method, capfd):
     images = images_for(model)
-    before, answers = model.get_weights(), model.predict(images / 255, verbose=0)
+    before, answers = model.get_weights(), model.predict(images, verbose=0)
     method(model, images, "Normal")
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
-    assert np.allclose(answers, model.predict(images / 255, verbose=0))
+    assert np.allclose(answers, model.predict(images, verbose=0))
     assert capfd.readouterr().out == ""
 
 

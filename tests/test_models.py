@@ -94,12 +94,12 @@ def test_efficients_first_shortcut_looks_at_every_fourth_pixel():
     ours = models.keras.Model(model.input, shortcut.output)
     image = np.random.default_rng(0).random((1, 128, 128, 3), dtype=np.float32)
     expected = image[:, ::4, ::4] @ shortcut.get_weights()[0][0, 0]
-    assert np.abs(ours.predict(image, verbose=0) - expected).max() < 1e-5
+    assert np.abs(ours.predict(255 * image, verbose=0) - expected).max() < 1e-5
 
 
 def test_outputs_are_five_probabilities_that_need_not_add_to_one():
     model = models.build("efficient", 128)
-    image = np.random.default_rng(0).random((3, 128, 128, 3), dtype=np.float32)
+    image = 255 * np.random.default_rng(0).random((3, 128, 128, 3), dtype=np.float32)
     outputs = model.predict(image, verbose=0)
     assert outputs.min() > 0
     assert outputs.max() < 1
@@ -141,3 +141,26 @@ def test_a_failed_download_leaves_no_timeout_behind(monkeypatch):
     with pytest.raises(models.WeightsUnavailable, match="name resolution"):
         models.build("resnet50", 64, "imagenet")
     assert socket.getdefaulttimeout() == before
+
+
+@pytest.mark.parametrize("architecture", ["densenet121", "resnet50", "efficient"])
+def test_a_saved_network_takes_pixels_as_they_are(tmp_path, architecture):
+    models.keras.utils.set_random_seed(2)
+    model, pixels = models.build(architecture, 121), np.arange(256, dtype=np.uint8)
+    images = np.random.default_rng(0).choice(pixels, (2, 121, 121, 3))
+    model.save(tmp_path / "model.keras")
+    read = models.keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    after_scaling = models.keras.Model(read.layers[1].output, read.output)
+    expected = after_scaling.predict(images / np.float32(255), verbose=0)
+    assert read.layers[1].name == "scale"
+    assert np.abs(read.predict(images, verbose=0) - expected).max() < 1e-6
+    assert (
+        read.predict(images.astype(np.float32), verbose=0) == read.predict(images, verbose=0)
+    ).all()
+
+
+def test_a_network_of_an_earlier_version_that_took_scaled_pixels_is_refused(tmp_path):
+    model = models.build("efficient", 121)
+    models.keras.Model(model.layers[1].output, model.output).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match="made by an earlier version"):
+        models.load(tmp_path / "model.keras")

@@ -43,7 +43,7 @@ def cxr(monkeypatch, *arguments):
 
 def expected(run, path):
     image = images.clahe(images.crop_borders(images.load(path, SIZE)))
-    return predict.network(run).predict(image[None].astype(np.float32) / 255, verbose=0)[0]
+    return predict.network(run).predict(image[None], verbose=0)[0]
 
 
 def test_a_radiograph_is_treated_as_the_runs_experiment_treats_its_own(run, files):

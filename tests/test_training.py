@@ -307,7 +307,7 @@ def test_the_kept_network_gives_the_predictions_that_were_kept(undisturbed, tiny
         pixels, table = study.pixels(tiny, experiment), study.radiographs(tiny, experiment)
     test = np.flatnonzero(table["split"] == "test")
     expected = undisturbed.test_predictions[[f"p_{target}" for target in TARGETS]]
-    answers = model.predict(pixels[test].astype(np.float32) / 255, verbose=0)
+    answers = model.predict(pixels[test], verbose=0)
     assert np.abs(answers - expected.to_numpy()).max() < 1e-5
 
 
