@@ -7,14 +7,16 @@
 
 from pathlib import Path
 
-from cxrlib import experiments, notebooks, profiles, study
+from cxrlib import study
 from cxrlib.errors import InputError
+from cxrlib.pages import notebooks
+from cxrlib.study import experiments, profiles
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/facts/*.csv", "results/**/*.csv")
+SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/**/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
 NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "07-shortcuts": "ABC", "09-how-this-was-run": "ABC",

@@ -4,9 +4,12 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import Row, seconds
-from cxrlib import augment, phantom
-from cxrlib.backend import keras  # whose import has memory kept, as where training augments
-from cxrlib.experiments import C
+from cxrlib import phantom
+from cxrlib.images import augment
+from cxrlib.networks.backend import (
+    keras,
+)  # whose import has memory kept, as where training augments
+from cxrlib.study.experiments import C
 
 ImageDataGenerator = keras.src.legacy.preprocessing.image.ImageDataGenerator
 

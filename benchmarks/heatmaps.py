@@ -8,7 +8,8 @@ import functools
 import numpy as np
 
 from benchmarks.timing import Row, seconds
-from cxrlib import heatmaps, models, phantom
+from cxrlib import heatmaps, phantom
+from cxrlib.networks import models
 
 EDGE, COUNT = 128, 64
 FINAL = {"densenet121": "relu", "resnet50": "conv5_block3_out", "efficient": "block5_average"}

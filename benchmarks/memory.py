@@ -16,7 +16,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.timing import Row
-from cxrlib import experiments, images, phantom, training
+from cxrlib import images, phantom
+from cxrlib.networks import training
+from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
 EDGE, COUNTS = 128, (1000, 20000)

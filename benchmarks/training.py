@@ -11,9 +11,10 @@ import time
 import numpy as np
 
 from benchmarks.timing import Row
-from cxrlib import backend, phantom, training
-from cxrlib.batches import Batches
-from cxrlib.experiments import A, C
+from cxrlib import phantom
+from cxrlib.networks import backend, training
+from cxrlib.networks.batches import Batches
+from cxrlib.study.experiments import A, C
 
 NETWORKS = {"densenet121": (224, 96, 5), "resnet50": (224, 96, 5), "efficient": (128, 1600, 24)}
 """Edge of the images, how many an epoch has, and how many epochs are measured each way."""

@@ -45,11 +45,11 @@ def study(
     ] = None,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
-    from cxrlib import profiles
+    from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
     if check:
-        from cxrlib import experiments, runs  # pandas comes with them
+        from cxrlib.study import experiments, runs  # pandas comes with them
 
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
@@ -94,9 +94,9 @@ def _waited_for(process):
 
 
 def _check(settings, others):
-    """Says whether a finished study repeats the runs of another one."""
-    from cxrlib import reproduction, runs
+    """Returns whether a finished study repeats the runs of another one."""
     from cxrlib import study as studies
+    from cxrlib.study import reproduction, runs
 
     these = [
         runs.load(studies.run_folder(trial, experiment, arm))
@@ -129,8 +129,8 @@ def train(
     lines: Annotated[bool, typer.Option(help="A line an epoch instead of a bar.")] = False,
 ):
     """Train one arm of an experiment, or go on with it."""
-    from cxrlib import experiments, profiles
     from cxrlib import study as studies
+    from cxrlib.study import experiments, profiles
 
     settings = profiles.read(_from_root(profile)).trial(seed, fold)
     chosen = settings.experiment(experiment)
@@ -150,8 +150,8 @@ def external(
     lungs: Annotated[Path | None, typer.Option(help="Folder of lung masks and boxes.")] = None,
 ):
     """Test a trained arm on Cohen et al.'s collection, whose patients it has not seen."""
-    from cxrlib import experiments, profiles
-    from cxrlib import external as elsewhere
+    from cxrlib.shortcuts import external as elsewhere
+    from cxrlib.study import experiments, profiles
 
     settings = profiles.read(_from_root(profile))
     chosen = settings.experiment(experiment)
@@ -169,8 +169,8 @@ def shortcuts(
     profile: ProfileFile = Path("profiles/marks.yml"),
 ):
     """Measure what scores hang on: marks tied, pasted, painted over, moved, and parts covered."""
-    from cxrlib import profiles
     from cxrlib import shortcuts as shortcut
+    from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
     folder = files.root() / "results" / settings.name / "shortcuts"
@@ -227,8 +227,8 @@ def explain(
 def _run(folder):
     """Reads a run folder; without one, the quick study's choice."""
     from cxrlib import predict as predictions
-    from cxrlib import profiles, runs
     from cxrlib import study as studies
+    from cxrlib.study import profiles, runs
 
     if folder is not None:
         return runs.load(folder)
@@ -242,7 +242,8 @@ def notebook(
     profile: ProfileFile = QUICK,
 ):
     """Run one notebook with a profile; an incomplete output never stays behind."""
-    from cxrlib import notebooks, profiles
+    from cxrlib.pages import notebooks
+    from cxrlib.study import profiles
 
     _ending(output, ".ipynb")
     notebooks.execute(name, profiles.read(_from_root(profile)), output)
@@ -254,7 +255,7 @@ def pack(
     file: Annotated[Path, typer.Argument(help="The zip file to write.")],
 ):
     """Write a run as one file, to be carried to another machine."""
-    from cxrlib import runs
+    from cxrlib.study import runs
 
     _ending(file, ".zip")
     runs.pack(folder, file)
@@ -265,7 +266,7 @@ def unpack(
     packed: Annotated[list[Path] | None, typer.Argument(metavar="FILE...")] = None,
 ):
     """Put packed runs where they were, unless the same are there."""
-    from cxrlib import runs
+    from cxrlib.study import runs
 
     for path in packed or []:
         print(runs.unpack(path))
@@ -274,8 +275,9 @@ def unpack(
 @app.command()
 def keep(profile: ProfileFile = QUICK):
     """Copy a study's numbers, no networks and no pictures, to results/ to be committed."""
-    from cxrlib import audit, profiles, runs
     from cxrlib import study as studies
+    from cxrlib.cohort import audit
+    from cxrlib.study import profiles, runs
 
     settings = profiles.read(_from_root(profile))
     kept = files.root() / "results" / settings.name
@@ -299,7 +301,7 @@ def get(
     ] = None,
 ):
     """Download a dataset of real radiographs from its owners."""
-    from cxrlib import download
+    from cxrlib.cohort import download
 
     folder, found = download.get(name, folder)
     print(f"{folder} {'holds it already' if found else 'holds it now'}")
@@ -308,7 +310,8 @@ def get(
 @data.command()
 def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")]):
     """List all that is wrong with a dataset, and what tells its targets without the lungs."""
-    from cxrlib import audit, cohort
+    from cxrlib import cohort
+    from cxrlib.cohort import audit
 
     problems = audit.problems(cohort.listed(place))
     _print_table("Problems", problems)
@@ -345,7 +348,7 @@ def audit(
 @app.command()
 def pair():
     """Make each notebook's .ipynb anew from its text, NN-name.md."""
-    from cxrlib import notebooks
+    from cxrlib.pages import notebooks
 
     for path in notebooks.write_pairs():
         print(path.relative_to(files.root()))

@@ -37,7 +37,7 @@ def root():
 
 @contextlib.contextmanager
 def replacing(path):
-    """Gives a temporary name to write to, and renames it to `path` if all went well.
+    """Returns a temporary name to write to, and renames it to `path` if all went well.
 
     The temporary name keeps the ending, because some writers choose their format by it. What a
     killed process of this machine left under such a name is deleted.
@@ -91,7 +91,7 @@ def _is_alive(process):
 
 @contextlib.contextmanager
 def reading(path):
-    """Says of a file that cannot be read, though it is there, that it is damaged.
+    """Reports a file that is there and cannot be read as damaged.
 
     Raises:
         InputError: It is damaged; the message names it.

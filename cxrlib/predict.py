@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from cxrlib import experiments, images, runs, targets
+from cxrlib import images, targets
 from cxrlib.errors import InputError
 from cxrlib.files import write_new
+from cxrlib.study import experiments, runs
 from cxrlib.targets import TARGETS
 
 NOTICE = "This is a study, not a medical device: nothing here is fit to diagnose anyone."
@@ -18,7 +19,7 @@ CHUNK = 16
 
 
 def default(folder):
-    """Gives the run that answers when none is named: Experiment C's lowest validation loss.
+    """Returns the run that answers when none is named: Experiment C's lowest validation loss.
 
     Args:
         folder: A study's folder (`study.folder`).
@@ -113,7 +114,7 @@ def report(run, table):
 
     Args:
         run: The `runs.Run` that was asked.
-        table: What `predict` gave.
+        table: What `predict` returned.
 
     Returns:
         Dict of notice, run (its folder) and radiographs: a list of dicts with file and either the
@@ -148,7 +149,7 @@ def network(run):
     path = run.folder / "model.keras"
     if not path.exists():
         raise InputError(f"{path} is not there: {again}")
-    from cxrlib import models  # seconds: Keras comes with it
+    from cxrlib.networks import models  # seconds: Keras comes with it
 
     return models.load(path)
 
@@ -169,7 +170,7 @@ def _rows(model, run, paths):
 
 
 def _probabilities(model, pixels):
-    """Gives float32 (n, 5) for uint8 images."""
+    """Returns float32 (n, 5) for uint8 images."""
     if not pixels:
         return np.zeros((0, len(TARGETS)), np.float32)
     return model.predict(np.stack(pixels), verbose=0)

@@ -56,7 +56,7 @@ def decode(targets):
 
 
 def index(target):
-    """Gives a target's place in `TARGETS`.
+    """Returns a target's place in `TARGETS`.
 
     Raises:
         InputError: It is not a target.

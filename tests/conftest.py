@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import metrics, profiles, runs
+from cxrlib import metrics
+from cxrlib.study import profiles, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cxrlib import attention
 from cxrlib.errors import InputError
+from cxrlib.heatmaps import attention
 
 EDGE = 20
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import audit, cohort, decode, images, metrics, phantom, trivial, twins
+from cxrlib import cohort, images, metrics, phantom
+from cxrlib.cohort import audit, baselines, duplicates
 from cxrlib.errors import InputError
+from cxrlib.images import decode
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
@@ -186,7 +188,7 @@ def test_the_border_shows_nothing_of_the_middle_and_the_histogram_nothing_of_the
     thumbs = noise(2)
     thumbs[0] = thumbs[1]
     thumbs[0, 4:-4, 4:-4] = thumbs[0, 4:-4, 4:-4][:, ::-1]
-    seen = trivial.features(thumbs)
+    seen = baselines.features(thumbs)
     assert {name: values.shape for name, values in seen.items()} == {
         "border": (2, 960), "thumbnail": (2, 256), "histogram": (2, 32),
     }  # fmt: skip
@@ -208,7 +210,7 @@ def marked():
 
 def test_a_mark_on_the_border_is_found_by_the_border_and_not_by_the_histogram(marked):
     rows, thumbs = marked
-    found = trivial.measure(trivial.features(thumbs), rows)
+    found = baselines.measure(baselines.features(thumbs), rows)
     assert auc_of(found, features="border", target="COVID")["auc"] == 1
     histogram = auc_of(found, features="histogram", target="COVID")
     assert histogram["low"] < 0.5 < histogram["high"]
@@ -217,7 +219,7 @@ def test_a_mark_on_the_border_is_found_by_the_border_and_not_by_the_histogram(ma
 def test_brightness_is_found_by_the_histogram(marked):
     rows, thumbs = marked
     darker = np.where((rows["Virus"] == 1).to_numpy()[:, None, None], thumbs // 2, thumbs)
-    found = trivial.measure(trivial.features(darker), rows)
+    found = baselines.measure(baselines.features(darker), rows)
     assert auc_of(found, features="histogram", target="Virus")["auc"] > 0.99
 
 
@@ -225,7 +227,7 @@ def test_with_pure_noise_the_interval_holds_one_half():
     rng, holds = np.random.default_rng(5), []
     rows = table([*GROUPS] * 30)
     for _ in range(12):
-        found = trivial.measure({"noise": rng.normal(size=(120, 150))}, rows)
+        found = baselines.measure({"noise": rng.normal(size=(120, 150))}, rows)
         holds += list((found["low"] < 0.5) & (found["high"] > 0.5))
     assert np.mean(holds) > 0.9  # without the correction for shared training data: 0.78
 
@@ -233,7 +235,9 @@ def test_with_pure_noise_the_interval_holds_one_half():
 def test_perfect_separation_by_few_patients_is_not_told_as_certain(marked):
     rows, thumbs = marked
     few = np.r_[np.flatnonzero(rows["COVID"] == 1)[:8], np.flatnonzero(rows["COVID"] == 0)]
-    found = trivial.measure(trivial.features(thumbs[few]), rows.iloc[few].reset_index(drop=True))
+    found = baselines.measure(
+        baselines.features(thumbs[few]), rows.iloc[few].reset_index(drop=True)
+    )
     row = auc_of(found, features="border", target="COVID")
     assert (row["auc"], row["high"], row["positives"]) == (1, 1, 8)
     assert 0.5 < row["low"] < 0.95
@@ -241,9 +245,9 @@ def test_perfect_separation_by_few_patients_is_not_told_as_certain(marked):
 
 def test_a_patient_with_many_radiographs_counts_about_as_one():
     groups, thumbs = ["covid", "normal"] * 60, noise(120)
-    alone = trivial.measure(trivial.features(thumbs), table(groups))
+    alone = baselines.measure(baselines.features(thumbs), table(groups))
     patients = [f"{group}{i // 20}" for i, group in enumerate(groups)]
-    shared = trivial.measure(trivial.features(thumbs), table(groups, patients))
+    shared = baselines.measure(baselines.features(thumbs), table(groups, patients))
     for name in ("border", "thumbnail", "histogram"):
         wide, narrow = (auc_of(found, features=name, target="COVID") for found in (shared, alone))
         assert (wide["positives"], narrow["positives"]) == (6, 60)
@@ -253,7 +257,7 @@ def test_a_patient_with_many_radiographs_counts_about_as_one():
 def test_a_target_without_a_positive_is_undefined_and_not_zero(marked):
     _, thumbs = marked
     rows = table(["normal", "virus"] * 80)
-    found = trivial.measure(trivial.features(thumbs), rows)
+    found = baselines.measure(baselines.features(thumbs), rows)
     covid = found[found["target"] == "COVID"]
     assert covid[["auc", "low", "high"]].isna().all(axis=None)
     assert set(covid["note"]) == {"undefined: no COVID radiograph"}
@@ -262,7 +266,7 @@ def test_a_target_without_a_positive_is_undefined_and_not_zero(marked):
 
 def test_a_target_of_a_single_patient_cannot_be_tested_and_says_so():
     rows = table(["covid"] * 3 + ["normal"] * 30, patients=["p"] * 3 + list(range(30)))
-    found = trivial.measure(trivial.features(noise(33)), rows)
+    found = baselines.measure(baselines.features(noise(33)), rows)
     row = auc_of(found, features="border", target="COVID")
     assert np.isnan(row["auc"]) and "no fold" in row["note"]
 
@@ -274,8 +278,8 @@ def test_a_split_by_image_flatters_a_model_that_knows_patients():
     seen = {"habit": rng.normal(size=(60, 400))[patients] + 0.1 * rng.normal(size=(240, 400))}
     rows = table(list(groups), patients=patients)
     rows["split"] = rng.choice(["train", "test"], 240)
-    by_image = trivial.measure(seen, rows, trivial.given(rows))
-    by_patient = trivial.measure(seen, rows, trivial.by_patient(rows))
+    by_image = baselines.measure(seen, rows, baselines.given(rows))
+    by_patient = baselines.measure(seen, rows, baselines.by_patient(rows))
     assert auc_of(by_image, target="Virus")["auc"] > 0.95
     assert auc_of(by_patient, target="Virus")["low"] < 0.5
 
@@ -283,17 +287,17 @@ def test_a_split_by_image_flatters_a_model_that_knows_patients():
 def test_a_given_split_trains_on_train_and_tests_on_test_alone(marked):
     rows, thumbs = marked
     rows = rows.assign(split=["train"] * 80 + ["validation"] * 40 + ["test"] * 40)
-    seen = trivial.features(thumbs)
-    first = trivial.measure(seen, rows, trivial.given(rows))
+    seen = baselines.features(thumbs)
+    first = baselines.measure(seen, rows, baselines.given(rows))
     thumbs = thumbs.copy()
     thumbs[80:120] = 0
-    assert first.equals(trivial.measure(trivial.features(thumbs), rows, trivial.given(rows)))
+    assert first.equals(baselines.measure(baselines.features(thumbs), rows, baselines.given(rows)))
     assert auc_of(first, features="border", target="COVID")["positives"] == 10
 
 
 def test_a_split_that_is_not_there_is_asked_for():
     with pytest.raises(InputError, match="no column split"):
-        trivial.given(table(["normal"]))
+        baselines.given(table(["normal"]))
 
 
 families = st.lists(
@@ -308,7 +312,7 @@ def test_no_patient_and_no_publication_is_on_both_sides_of_a_fold(rows, n):
     groups, patients, publications = zip(*rows) if rows else ([], [], [])
     made = table(list(groups), [f"p{patient}" for patient in patients])
     made = made.assign(publication=list(publications))
-    folds = trivial.by_patient(made, n)
+    folds = baselines.by_patient(made, n)
     assert len(folds) <= n
     for train, test in folds:
         assert not set(made["patient"].iloc[train]) & set(made["patient"].iloc[test])
@@ -323,7 +327,7 @@ def test_folds_do_not_depend_on_the_order_of_the_rows():
     rows = table([*GROUPS] * 15, patients=[f"p{i % 23}" for i in range(60)])
     mixed = rows.sample(frac=1, random_state=0)
     first, second = (
-        {frozenset(these["file"].iloc[test]) for _, test in trivial.by_patient(these)}
+        {frozenset(these["file"].iloc[test]) for _, test in baselines.by_patient(these)}
         for these in (rows, mixed.reset_index(drop=True))
     )
     assert first == second
@@ -333,13 +337,13 @@ def test_unknown_facts_of_a_file_do_not_stop_a_model():
     rows = table(["covid", "normal"] * 30, format="PNG", mode="grey")
     rows = rows.assign(width=[np.nan, 200.0] * 30, height=200.0, bytes_per_pixel=0.5)
     rows["bytes"] = [2e4, 1e4, 2e4, np.nan] * 15  # half of the pairs can be told apart
-    found = trivial.measure(trivial.features(noise(60), rows), rows)
+    found = baselines.measure(baselines.features(noise(60), rows), rows)
     assert auc_of(found, features="metadata", target="COVID")["auc"] == pytest.approx(0.75)
 
 
 def test_without_files_there_is_no_metadata_to_learn_from():
     rows = audit.facts(table(["covid"]), noise(1))
-    assert set(trivial.features(noise(1), rows)) == {"border", "thumbnail", "histogram"}
+    assert set(baselines.features(noise(1), rows)) == {"border", "thumbnail", "histogram"}
 
 
 # Where a radiograph comes from
@@ -347,7 +351,7 @@ def test_without_files_there_is_no_metadata_to_learn_from():
 
 def test_the_origin_is_undefined_within_one_source(marked):
     rows, thumbs = marked
-    found = trivial.origin(trivial.features(thumbs), rows)
+    found = baselines.origin(baselines.features(thumbs), rows)
     assert found[["auc", "low", "high"]].isna().all(axis=None)
     assert set(found["note"]) == {"undefined: one source"}
 
@@ -355,7 +359,7 @@ def test_the_origin_is_undefined_within_one_source(marked):
 def test_an_origin_that_the_group_settles_is_said_to_be_confounded(marked):
     rows, thumbs = marked
     rows = rows.assign(source=np.where(rows["COVID"] == 1, "journal", "hospital"))
-    found = trivial.origin(trivial.features(thumbs), rows)
+    found = baselines.origin(baselines.features(thumbs), rows)
     everywhere = auc_of(found, features="border", compared="all")
     within = auc_of(found, features="border", compared="within a group")
     assert everywhere["auc"] == 1 and "confounded" in everywhere["note"]
@@ -367,7 +371,7 @@ def test_an_origin_of_its_own_is_told_within_a_group_too(marked):
     rows = rows.assign(source=np.random.default_rng(0).choice(["a", "b", "c"], len(rows)))
     stamped = thumbs.copy()
     stamped[rows["source"] == "c", 60:, 20:30] = 0
-    found = trivial.origin(trivial.features(stamped), rows)
+    found = baselines.origin(baselines.features(stamped), rows)
     c = found[(found["features"] == "border") & (found["source"] == "c")]
     assert list(c["auc"]) == [1, 1] and list(c["note"]) == ["", ""]
     assert set(found["source"]) == {"a", "b", "c"}
@@ -429,7 +433,7 @@ def test_a_copy_is_found_whatever_was_done_to_it(population, name):
     thumbs = audit.thumbnails([*pictures, *copies])
     both = pd.concat([rows, rows.head(12)], ignore_index=True)
     both["split"] = ["train"] * 60 + ["test"] * 12
-    found = twins.near_duplicates(both, thumbs)
+    found = duplicates.near_duplicates(both, thumbs)
     assert (found["file_a"] == found["file_b"]).all()
     assert set(found["split_a"]) == {"train"} and set(found["split_b"]) == {"test"}
     assert len(found) >= 10  # phantoms have little detail: an alignment may fail
@@ -437,13 +441,13 @@ def test_a_copy_is_found_whatever_was_done_to_it(population, name):
 
 def test_different_patients_are_not_near_duplicates(population):
     rows, pictures = population
-    assert twins.near_duplicates(rows, audit.thumbnails(pictures)).empty
+    assert duplicates.near_duplicates(rows, audit.thumbnails(pictures)).empty
 
 
 def test_every_pair_of_three_copies_is_listed_once_and_the_surest_first(population):
     rows, pictures = population
     three = [pictures[0], pictures[0], COPIES["compressed"](pictures[0]), pictures[1]]
-    found = twins.near_duplicates(rows.head(4), audit.thumbnails(three))
+    found = duplicates.near_duplicates(rows.head(4), audit.thumbnails(three))
     names = list(rows["file"].head(3))
     assert list(zip(found["file_a"], found["file_b"])) == [
         (names[0], names[1]), (names[0], names[2]), (names[1], names[2]),
@@ -454,8 +458,8 @@ def test_every_pair_of_three_copies_is_listed_once_and_the_surest_first(populati
 
 def test_pictures_of_one_grey_are_like_nothing():
     flat = np.full((3, 64, 64), 9, np.uint8)
-    assert twins.near_duplicates(table(["normal"] * 3), flat).empty
-    assert twins.near_duplicates(table([]), flat[:0]).empty
+    assert duplicates.near_duplicates(table(["normal"] * 3), flat).empty
+    assert duplicates.near_duplicates(table([]), flat[:0]).empty
 
 
 # Problems
@@ -538,10 +542,10 @@ def test_the_report_of_simulated_radiographs_holds_every_part(population):
     shown = dict(zip(population[0]["file"], pictures))
     report = audit.report(rows, [shown[file] for file in rows["file"]])
     assert set(report) == {
-        "Problems", "Patients in training and test", "Trivial models", "Origin", "Confounders",
+        "Problems", "Patients in training and test", "Baselines", "Origin", "Confounders",
         "Near-duplicates",
     }  # fmt: skip
-    assert set(report["Trivial models"]["tested"]) == {"by patient", "given split"}
+    assert set(report["Baselines"]["tested"]) == {"by patient", "given split"}
     assert report["Near-duplicates"].empty
     assert "mark" in set(report["Confounders"]["fact"])
 
@@ -569,7 +573,7 @@ def test_covid_is_told_from_the_border_of_the_papers_radiographs():
     rows = cohort.paper_split(cohort.read_coronahack(SHARED / "coronahack-224"))
     rows = pd.concat([rows[rows["group"] == "covid"], rows[rows["group"] != "covid"].head(400)])
     rows, thumbs = audit.look(rows.reset_index(drop=True))
-    found = trivial.measure({"border": trivial.features(thumbs)["border"]}, rows)
+    found = baselines.measure({"border": baselines.features(thumbs)["border"]}, rows)
     assert auc_of(found, target="COVID")["low"] > 0.8
     source = auc_of(audit.confounders(rows), fact="source", target="COVID")
     assert source["value"] == pytest.approx(1)
@@ -581,6 +585,6 @@ def test_a_cropped_and_tinted_copy_under_another_patients_number_is_found():
     rows = cohort.read_covid_chestxray(SHARED / "covid-chestxray-224")
     names = ["A7E260CE-8A00-4C5F-A7F5-27336527A981.jpeg", "case_76_1-3.png"]
     rows = pd.concat([rows[rows["file"].isin(names)], rows.head(60)]).drop_duplicates("file")
-    found = twins.near_duplicates(rows.reset_index(drop=True), audit.thumbnails(rows))
+    found = duplicates.near_duplicates(rows.reset_index(drop=True), audit.thumbnails(rows))
     assert list(zip(found["file_a"], found["file_b"])) == [tuple(names)]
     assert found["patient_a"][0] != found["patient_b"][0]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import augment, phantom
-from cxrlib.experiments import B, C
+from cxrlib import phantom
+from cxrlib.images import augment
+from cxrlib.study.experiments import B, C
 
 IMAGE = phantom.simulate(5, 128, mark="R").image
 
@@ -38,7 +39,7 @@ def test_one_draw_fits_every_size():
 @pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
 @pytest.mark.parametrize("seed", range(6))
 def test_the_geometry_is_image_data_generators(seed):
-    from cxrlib.backend import keras
+    from cxrlib.networks.backend import keras
 
     ranges = augment.Ranges(
         rotation=10, height_shift=0.1, width_shift=0.1, shear=8, horizontal_flip=True,

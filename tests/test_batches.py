@@ -1,14 +1,13 @@
 """Batches depend on seed, epoch and position alone."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxrlib import phantom
-from cxrlib.experiments import C
+from cxrlib.networks import batches
+from cxrlib.study.experiments import C
 
-batches = pytest.importorskip("cxrlib.batches")
 PIXELS = np.stack([phantom.simulate(i, 32).image for i in range(7)])
 TARGETS = np.eye(7, 5)
 

@@ -10,8 +10,9 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, log_loss
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from cxrlib import calibration, metrics
+from cxrlib import metrics
 from cxrlib.errors import InputError
+from cxrlib.metrics import calibration
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 
@@ -90,7 +91,7 @@ def test_exact_probabilities_err_as_chance_does_and_sure_ones_err_more():
     predictions = exact(500, 2)
     table = calibration.scores(predictions).set_index(["target", "metric"])["value"]
     assert table["all", "calibration_error"] == pytest.approx(table["all", "chance_error"], rel=0.3)
-    sure = calibration.scores(calibration.cooled(predictions, 0.3))
+    sure = calibration.scores(calibration.temperature_scaled(predictions, 0.3))
     sure = sure.set_index(["target", "metric"])["value"]
     assert sure["all", "calibration_error"] > 3 * sure["all", "chance_error"]
 
@@ -108,7 +109,7 @@ def test_scores_of_copied_radiographs_are_as_uncertain_as_those_of_their_patient
 @given(temperature=st.floats(0.3, 4), seed=st.integers(0, 1000))
 def test_the_temperature_that_was_put_in_is_found_again(temperature, seed):
     predictions = exact(2000, seed)
-    hot = calibration.cooled(predictions, 1 / temperature)
+    hot = calibration.temperature_scaled(predictions, 1 / temperature)
     assert calibration.temperature(hot) == pytest.approx(temperature, rel=0.1)
 
 
@@ -117,7 +118,7 @@ def test_no_other_temperature_makes_the_truth_likelier():
     truth = predictions[[f"y_{t}" for t in TARGETS]].to_numpy().ravel()
 
     def loss(temperature):
-        scaled = calibration.cooled(predictions, temperature)
+        scaled = calibration.temperature_scaled(predictions, temperature)
         return log_loss(truth, scaled[[f"p_{t}" for t in TARGETS]].to_numpy().ravel())
 
     best = calibration.temperature(predictions)
@@ -126,9 +127,9 @@ def test_no_other_temperature_makes_the_truth_likelier():
 
 def test_a_temperature_changes_neither_order_nor_answers():
     predictions = chests(50, 5)
-    cooled = calibration.cooled(predictions, 2.5)
+    scaled = calibration.temperature_scaled(predictions, 2.5)
     for target in TARGETS:
-        before, after = predictions[f"p_{target}"], cooled[f"p_{target}"]
+        before, after = predictions[f"p_{target}"], scaled[f"p_{target}"]
         assert (before.rank() == after.rank()).all()
         assert ((before >= 0.5) == (after >= 0.5)).all()
         assert logit(after).to_numpy() == pytest.approx(logit(before).to_numpy() / 2.5)
@@ -138,8 +139,8 @@ def test_radiographs_told_apart_without_an_error_leave_a_finite_temperature():
     truth = encode(list(GROUPS) * 3)
     found = calibration.temperature(predicted(truth, truth * 0.8 + 0.1))
     assert found == pytest.approx(1 / 20, rel=0.01)
-    cooled = calibration.cooled(predicted(truth, truth.astype(float)), found)
-    assert np.isfinite(cooled.drop(columns="patient").to_numpy()).all()
+    scaled = calibration.temperature_scaled(predicted(truth, truth.astype(float)), found)
+    assert np.isfinite(scaled.drop(columns="patient").to_numpy()).all()
 
 
 @settings(max_examples=8, deadline=None)
@@ -293,8 +294,8 @@ def test_the_truth_is_never_impossible(group):
         (lambda p: calibration.thresholds(p, "best"), "unknown rule 'best'"),
         (lambda p: calibration.thresholds(p.assign(y_COVID=0)), "no radiograph with COVID"),
         (lambda p: calibration.thresholds(p.assign(y_Virus=1)), "no radiograph without Virus"),
-        (lambda p: calibration.cooled(p, 0), "temperature 0 must be above 0"),
-        (lambda p: calibration.cooled(p, np.nan), "temperature nan must be above 0"),
+        (lambda p: calibration.temperature_scaled(p, 0), "temperature 0 must be above 0"),
+        (lambda p: calibration.temperature_scaled(p, np.nan), "temperature nan must be above 0"),
         (lambda p: calibration.net_benefit(p, "Covid"), "unknown target 'Covid'"),
         (lambda p: calibration.net_benefit(p.assign(y_COVID=1), "COVID"), "without COVID"),
         (lambda p: calibration.net_benefit(p, "COVID", thresholds=[1.0]), "threshold must lie"),

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib import profiles
+from cxrlib.study import profiles
 from tests.conftest import make_run
 
 CXR = Path(sys.executable).with_name("cxr")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cohort, readers
+from cxrlib import cohort
+from cxrlib.cohort import readers
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
 

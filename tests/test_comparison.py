@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from cxrlib import comparison, metrics
+from cxrlib import metrics
 from cxrlib.errors import InputError
+from cxrlib.metrics import comparison
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 

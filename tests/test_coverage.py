@@ -6,7 +6,8 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from cxrlib import calibration, comparison, metrics
+from cxrlib import metrics
+from cxrlib.metrics import calibration, comparison
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 STUDIES = 2000

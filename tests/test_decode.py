@@ -26,8 +26,9 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 
-from cxrlib import decode, images, phantom
+from cxrlib import images, phantom
 from cxrlib.errors import InputError
+from cxrlib.images import decode
 
 RADIOGRAPH = phantom.simulate(3, 128).image
 GREY = RADIOGRAPH[..., 0]

@@ -20,7 +20,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import download
+from cxrlib.cohort import download
 from cxrlib.errors import InputError
 
 CONTENT = random.Random(1).randbytes(1_000_000)

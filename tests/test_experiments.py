@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import experiments
 from cxrlib.errors import InputError
+from cxrlib.study import experiments
 
 
 def test_a_trains_both_initialisations_of_the_deep_networks():

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import external, phantom, study, tables
+from cxrlib import phantom, study
 from cxrlib.errors import InputError
+from cxrlib.pages import tables
+from cxrlib.shortcuts import external
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 

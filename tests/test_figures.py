@@ -5,8 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import attention, figures, phantom, runs
+from cxrlib import phantom
 from cxrlib.errors import InputError
+from cxrlib.heatmaps import attention
+from cxrlib.pages import figures
+from cxrlib.study import runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
 
@@ -111,7 +114,7 @@ def test_models_without_anatomy_have_a_row_for_each_target_and_view():
             "auc": [0.6, 0.9, np.nan], "low": 0.5, "high": 0.95, "tested": "by patient",
         }
     )  # fmt: skip
-    axis = figures.trivial(table).axes[0]
+    axis = figures.baselines(table).axes[0]
     names = [label.get_text() for label in axis.get_yticklabels()]
     assert names == ["Normal, border", "COVID, border"]
 

@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from cxrlib import gallery, images, metrics, phantom, runs
-from cxrlib.experiments import EXPERIMENTS
+from cxrlib import images, metrics, phantom
+from cxrlib.pages import gallery
+from cxrlib.study import runs
+from cxrlib.study.experiments import EXPERIMENTS
 from cxrlib.targets import TARGETS
 from tests import browser
 from tests.conftest import make_run

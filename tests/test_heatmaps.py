@@ -5,11 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import phantom
+from cxrlib import heatmaps, phantom
 from cxrlib.errors import InputError
+from cxrlib.networks import models
 
-heatmaps = pytest.importorskip("cxrlib.heatmaps")
-models = pytest.importorskip("cxrlib.models")
 IMAGES = np.stack([phantom.simulate(i, 128, target="covid").image for i in range(2)])
 FINAL = {
     "densenet121": "relu",

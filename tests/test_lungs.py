@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cohort, lungs, phantom
+from cxrlib import cohort, phantom
 from cxrlib.errors import InputError
+from cxrlib.images import lungs
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 RADIOGRAPHS = pd.DataFrame({"file": ["a.jpeg", "b.png", "c.jpg"]})

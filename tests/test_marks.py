@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cxrlib import marks, phantom
+from cxrlib import phantom
+from cxrlib.images import marks
 
 UNSEEN = range(1000, 1040)  # no constant of `marks` was chosen on these
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from cxrlib.errors import InputError
+from cxrlib.networks import models
 from cxrlib.targets import TARGETS
-
-models = pytest.importorskip("cxrlib.models")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import jupytext
 import nbformat
 import pytest
 
-from cxrlib import notebooks, profiles
 from cxrlib.errors import InputError
+from cxrlib.pages import notebooks
+from cxrlib.study import profiles
 
 TEXTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.md"))
 each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cohort, experiments, figures, metrics, paper
+from cxrlib import cohort, metrics, paper
+from cxrlib.pages import figures
+from cxrlib.study import experiments
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 SHARED = Path(__file__).parents[1].parent / "shared"
@@ -73,7 +75,7 @@ def test_names_are_the_ones_that_runs_and_measures_use():
 @needs_shared
 @pytest.mark.parametrize("name", ["published_tables.csv", "confusion_counts.csv"])
 def test_no_printed_number_was_changed_on_the_way(name):
-    facts = resources.files("cxrlib.facts").joinpath(name)
+    facts = resources.files("cxrlib.paper").joinpath("facts", name)
     assert filecmp.cmp(facts, SHARED / "paper" / name, shallow=False)
 
 

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib import cli, heatmaps, images, models, phantom, predict, runs
+from cxrlib import cli, heatmaps, images, phantom, predict
 from cxrlib.errors import InputError
+from cxrlib.networks import models
+from cxrlib.study import runs
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 

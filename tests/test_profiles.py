@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrlib import experiments, profiles
+from cxrlib import networks
 from cxrlib.errors import InputError
+from cxrlib.study import experiments, profiles
 
 FOLDER = Path(__file__).parents[1] / "profiles"
 
@@ -25,7 +26,7 @@ def test_the_defaults_are_the_quick_profile():
 def test_the_paper_profile_is_the_papers_schedule_to_the_number():
     paper = profiles.read(FOLDER / "paper.yml")
     for name, experiment in experiments.EXPERIMENTS.items():
-        for architecture in experiments.ARCHITECTURES:
+        for architecture in networks.ARCHITECTURES:
             assert paper.schedule(experiment, architecture) == experiment.schedule
         assert paper.experiment(name).copies == experiment.copies
     assert paper.image_size == 768
@@ -83,7 +84,7 @@ def test_a_study_has_another_folder_when_its_runs_would_differ():
 
 def test_deep_networks_can_be_given_fewer_epochs_and_never_more():
     profile = profiles.Profile(epochs=1, deep_epochs=3)
-    for architecture in experiments.ARCHITECTURES:
+    for architecture in networks.ARCHITECTURES:
         assert profile.schedule(experiments.A, architecture).epochs == 1
     profile = profiles.Profile(epochs=9, deep_epochs=3)
     assert profile.schedule(experiments.A, "resnet50").epochs == 3

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cxrlib import prose
+from cxrlib.pages import prose
 from tests.conftest import make_run
 
 

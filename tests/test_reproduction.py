@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cxrlib import reproduction, runs
 from cxrlib.errors import InputError
+from cxrlib.study import reproduction, runs
 from tests.conftest import make_run
 
 

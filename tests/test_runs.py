@@ -6,8 +6,8 @@ import zipfile
 import pandas as pd
 import pytest
 
-from cxrlib import runs
 from cxrlib.errors import InputError
+from cxrlib.study import runs
 from tests.conftest import make_run
 
 
@@ -58,10 +58,10 @@ def test_histories_of_several_arms_are_joined_with_their_names(tmp_path):
         info = {"experiment": "A", "arm": arm, "architecture": architecture, "state": "finished"}
         (folder / "run.json").write_text(json.dumps({**info, "weights": weights or "none"}))
         made.append(runs.load(folder))
-    joined = runs.histories(made)
+    joined = runs.join_histories(made)
     assert joined.groupby("arm")["epoch"].max().to_dict() == {"efficient": 2, "resnet50-none": 2}
     with pytest.raises(InputError, match="none of these runs is finished"):
-        runs.histories([])
+        runs.join_histories([])
 
 
 @pytest.fixture

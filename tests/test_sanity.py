@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import heatmaps, models, phantom, profiles, sanity, study, tables
+from cxrlib import heatmaps, phantom, study
 from cxrlib.errors import InputError
+from cxrlib.heatmaps import sanity
+from cxrlib.networks import models
+from cxrlib.pages import tables
+from cxrlib.study import profiles
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import images, marks, phantom, shortcuts, study
+from cxrlib import images, phantom, shortcuts, study
+from cxrlib.images import marks
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 
@@ -149,7 +150,7 @@ def test_only_radiographs_with_marks_are_painted_over_and_moved(films, project, 
     monkeypatch.setattr(images, "COVERS", ("none",))
     lines = list(shortcuts.measure(films, project))
     assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
-    covered = pd.read_csv(project / "blackout.csv")
+    covered = pd.read_csv(project / "occlusion.csv")
     assert covered["note"].dropna().tolist() == ["undefined: one source"]
     found = pd.read_csv(project / "marks-changed.csv").query("experiment == 'A'")
     assert len(found) == (4 + len(marks.CHANGES)) * len(GROUPS) * len(TARGETS)
@@ -173,7 +174,8 @@ def test_a_change_is_counted_by_group_and_target():
 
 
 def test_origin_is_told_as_well_as_the_features_hold_it(tiny, project, monkeypatch):
-    training = pytest.importorskip("cxrlib.training")
+    from cxrlib.networks import training
+
     large = dataclasses.replace(tiny, normal=60, virus=30, bacteria=30, covid=30)
     experiment = large.experiment("A")
     table = study.radiographs(large, experiment)
@@ -207,7 +209,7 @@ def test_where_all_come_from_one_source_origin_is_undefined(films):
 
 
 @pytest.mark.slow
-def test_a_sweep_and_a_blackout_measure_every_run_and_find_them_again(tiny, project):
+def test_a_sweep_and_an_occlusion_measure_every_run_and_find_them_again(tiny, project):
     first = list(shortcuts.sweep(tiny, ("A",), (1.0,), n=6))
     assert [what for what, _ in first] == ["auc", "change", "attention"]
     auc, change, seen = (frame for _, frame in first)
@@ -215,7 +217,7 @@ def test_a_sweep_and_a_blackout_measure_every_run_and_find_them_again(tiny, proj
     assert auc["auc"].between(0, 1).all()
     assert (change["n"] == 6).all()
     assert {"lungs", "marks"} <= set(seen["region"])
-    covered = pd.concat(shortcuts.blackout(tiny, ("lungs", "not-border")))
+    covered = pd.concat(shortcuts.occlusion(tiny, ("lungs", "not-border")))
     assert set(covered["cover"]) == {"lungs", "not-border"}
     assert set(covered["target"]) == {*TARGETS, "origin"}
     told = covered[covered["target"] == "origin"]

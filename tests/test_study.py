@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from cxrlib import cohort as cohorts
-from cxrlib import experiments, files, heatmaps, images, profiles, study
+from cxrlib import files, heatmaps, images, study
 from cxrlib.errors import InputError
+from cxrlib.study import experiments, profiles
 from cxrlib.targets import GROUPS
 from tests.conftest import make_run
 
@@ -143,7 +144,9 @@ def test_a_lock_that_was_handed_on_outlives_its_process_and_who_waits_says_so(tm
 @pytest.fixture
 def real(project):
     """Twelve radiographs of each group in CoronaHack's layout, and a profile that takes them."""
-    covid = pd.read_csv(resources.files("cxrlib.facts").joinpath("covid_images.csv"))["file"]
+    covid = pd.read_csv(resources.files("cxrlib.cohort").joinpath("facts", "covid_images.csv"))[
+        "file"
+    ]
     names = {
         "normal": [f"IM-{i:04d}-0001.jpeg" for i in range(12)],
         "virus": [f"person{i}_virus_1.jpeg" for i in range(12)],

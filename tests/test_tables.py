@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cohort, experiments, profiles, runs, tables
+from cxrlib import cohort
+from cxrlib.pages import tables
+from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import GROUPS
 from tests.conftest import make_run
 
@@ -159,9 +161,9 @@ def test_one_arm_alone_is_compared_with_none(these):
     assert tables.differences(these, "t").frame.iloc[0].tolist()[:2] == ["Efficient", "none ran"]
 
 
-def test_calibration_stands_as_it_is_and_cooled(tmp_path):
+def test_calibration_stands_as_it_is_and_temperature_scaled(tmp_path):
     frame = tables.calibrations([make_run(tmp_path)], "t").frame
-    assert list(frame["Probabilities"]) == ["as they are", "cooled"]
+    assert list(frame["Probabilities"]) == ["as they are", "temperature-scaled"]
     assert frame["Temperature"][0] == "1"
 
 
@@ -207,7 +209,7 @@ def test_each_change_of_marks_has_a_row_a_group_and_the_experiments_side_by_side
     assert (frame["turned"] == "12.5").all(axis=None)
 
 
-def test_a_blackout_tells_origin_beside_the_targets_or_why_not():
+def test_an_occlusion_tells_origin_beside_the_targets_or_why_not():
     facts = {"metric": "auc", "low": 0.5, "high": 0.75}
     measured = pd.DataFrame([
         {"cover": cover, "seed": seed, "target": target, "value": value, "note": note, **facts}
@@ -215,7 +217,7 @@ def test_a_blackout_tells_origin_beside_the_targets_or_why_not():
         for target, value in (("COVID", 0.5 + seed / 10), ("origin", 0.625))
     ])  # fmt: skip
     measured.loc[measured["target"] != "origin", "note"] = np.nan
-    frame = tables.blackout(measured, "t").frame
+    frame = tables.occlusion(measured, "t").frame
     assert list(frame.columns) == ["Radiographs", "COVID", "Origin"]
     assert frame["COVID"][0] == "0.65 (0.50 to 0.75)"
     assert list(frame["Origin"]) == ["0.62 (0.50 to 0.75)", "the same as COVID"]

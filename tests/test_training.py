@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import experiments, files, metrics, phantom, profiles, runs, study
+from cxrlib import files, metrics, phantom, study
 from cxrlib.errors import InputError
+from cxrlib.networks import backend, training
+from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import TARGETS, encode
 
-training = pytest.importorskip("cxrlib.training")
-backend = pytest.importorskip("cxrlib.backend")
 pytestmark = pytest.mark.slow
 
 
@@ -331,7 +331,7 @@ def test_the_best_epoch_is_the_first_with_the_lowest_validation_loss():
 
 
 def test_features_are_what_the_answers_are_made_from():
-    from cxrlib import models
+    from cxrlib.networks import models
 
     model = models.build("efficient", 121)
     pixels = np.random.default_rng(0).integers(0, 256, (5, 121, 121, 3), np.uint8)

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import metrics, runs, tables, trials
+from cxrlib import metrics
 from cxrlib.errors import InputError
+from cxrlib.pages import tables
+from cxrlib.study import runs, trials
 from tests.conftest import make_run
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import files, phantom, runs
+from cxrlib import files, phantom
 from cxrlib.errors import InputError
+from cxrlib.study import runs
 from tests.conftest import copy_study, make_run
 from tests.test_decode import dicom
 

@@ -249,7 +249,7 @@ def digest():
 
 
 def _whole(name, value, least):
-    """Gives a whole number of at least `least` as an int."""
+    """Returns a whole number of at least `least` as an int."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise InputError(f"{name} {value!r}: expected a whole number from {least}")
     return int(value)
@@ -268,7 +268,7 @@ def _one_of(name, value, choices):
 
 
 def _drawn(name, value, shares, seed, key):
-    """Gives what was asked for, or draws it."""
+    """Returns what was asked for, or draws it."""
     if value is None:
         return choose(shares, seed, name, key)
     _one_of(name, value, shares)
@@ -276,7 +276,7 @@ def _drawn(name, value, shares, seed, key):
 
 
 def _group(target, who, seed):
-    """Gives the group asked for, or draws one for the patient."""
+    """Returns the group asked for, or draws one for the patient."""
     if target is not None:
         _one_of("target", target, _CHOICES)
     choices = tuple(GROUPS) if target is None else _CHOICES[target]
@@ -284,7 +284,7 @@ def _group(target, who, seed):
 
 
 def _severity(value, group, index, seed):
-    """Gives the severity asked for, or draws one; a normal radiograph has none."""
+    """Returns the severity asked for, or draws one; a normal radiograph has none."""
     if value is None:
         value = stream(seed, "severity", index).uniform(*_DRAWN_SEVERITY)
     _within("severity", value, *SEVERITIES)
@@ -292,7 +292,7 @@ def _severity(value, group, index, seed):
 
 
 def _marks(mark, index, seed):
-    """Gives the marks asked for as a list of `Mark`, or draws one."""
+    """Returns the marks asked for as a list of `Mark`, or draws one."""
     if mark is None:
         mark = MARKS[stream(seed, "choice", index).integers(len(MARKS))]
     asked = list(mark) if isinstance(mark, (list, tuple)) else [mark]

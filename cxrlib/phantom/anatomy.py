@@ -128,7 +128,7 @@ def _lungs(rng):
 
 
 def _vertebra(v, half, pitch):
-    """Gives a vertebral body, a little waisted, with room for the disc below it."""
+    """Returns a vertebral body, a little waisted, with room for the disc below it."""
     low, waist = v + 0.8 * pitch, v + 0.4 * pitch
     right = [(half, v), (half, v), (0.88 * half, waist), (half, low), (half, low)]
     return smooth(right + [(-u, w) for u, w in right[::-1]], samples=3)
@@ -220,7 +220,7 @@ def pose(body, size, view, zoom, rng):
     """Draws how a patient stands before the detector.
 
     Args:
-        body: As `patient` gives it.
+        body: As `patient` returns it.
         size: Pixels a side.
         view: One of `PROJECTIONS`.
         zoom: How much larger than life the image shows the chest: a figure cut close to it.

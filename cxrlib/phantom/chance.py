@@ -16,12 +16,12 @@ _BLOCK = (1, 1, 1, 1, 1, 2, 3)  # radiographs of each patient among ten consecut
 
 
 def stream(seed, name, key):
-    """Gives a generator for a purpose; the key is a patient's or a radiograph's number."""
+    """Returns a generator for a purpose; the key is a patient's or a radiograph's number."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAMS.index(name), key)))
 
 
 def patient(index, seed):
-    """Gives the patient's number from the index alone, so that no list of patients is kept."""
+    """Returns the patient's number from the index alone, so that no list of patients is kept."""
     block, place = divmod(index, sum(_BLOCK))
     ends = np.cumsum(stream(seed, "block", block).permutation(_BLOCK))
     return block * len(_BLOCK) + int(np.searchsorted(ends, place, side="right"))

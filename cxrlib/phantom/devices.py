@@ -15,8 +15,8 @@ def device(name, body, pose, size, rng):
 
     Args:
         name: "none" or one of `ATTENUATION`.
-        body: As `anatomy.patient` gives it: a tube ends above the fork of the trachea.
-        pose: As `anatomy.pose` gives it.
+        body: As `anatomy.patient` returns it: a tube ends above the fork of the trachea.
+        pose: As `anatomy.pose` returns it.
         size: Pixels a side.
         rng: The radiograph's generator.
     """

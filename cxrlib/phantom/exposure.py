@@ -63,7 +63,7 @@ def expose(layers, source, pose, rendering, noise):
     """Lets the beam through (Beer-Lambert), adds scatter and quantum noise, develops.
 
     Args:
-        layers: As `attenuation` gives them.
+        layers: As `attenuation` returns them.
         source: One of `RENDERINGS`.
         pose, rendering, noise: The radiograph's generators: how it was exposed, what its source
             did to it, and its noise.

@@ -16,7 +16,7 @@ SIDES = (-1, 1)
 
 @lru_cache(maxsize=64)
 def _spline_basis(count, samples):
-    """Gives the weights (count * samples, count) of a closed Catmull-Rom spline's points."""
+    """Returns the weights (count * samples, count) of a closed Catmull-Rom spline's points."""
     t = np.linspace(0, 1, samples, endpoint=False)
     ends = (-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2)
     basis = np.zeros((count, samples, count))
@@ -32,7 +32,7 @@ def smooth(points, samples=6):
 
 
 def tube(centre, width):
-    """Gives outlines (..., 2k, 2) of tubes along centre lines (..., k, 2), of widths (..., k)."""
+    """Returns outlines (..., 2k, 2) of tubes along centre lines (..., k, 2), of widths (..., k)."""
     centre = np.asarray(centre, dtype=float)
     along = np.empty_like(centre)  # the direction alone counts; np.gradient takes thrice as long
     along[..., 1:-1, :] = centre[..., 2:, :] - centre[..., :-2, :]
@@ -43,7 +43,7 @@ def tube(centre, width):
 
 
 def ellipse(u, v, radius_u, radius_v, tilt=0.0):
-    """Gives the outline (24, 2) of an ellipse, tilted by radians."""
+    """Returns the outline (24, 2) of an ellipse, tilted by radians."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     a, b = radius_u * np.cos(angle), radius_v * np.sin(angle)
     cos, sin = np.cos(tilt), np.sin(tilt)
@@ -83,6 +83,6 @@ def blur(image, sigma):
 
 
 def inwards(mask, reach):
-    """Tells how deep inside a mask a pixel lies: 0 at the edge, nearly 1 at twice the reach."""
+    """Returns how deep inside a mask a pixel lies: 0 at the edge, nearly 1 at twice the reach."""
     distance = cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     return blur(1 - np.exp(-distance / (reach * len(mask))), 0.2 * reach)

@@ -40,7 +40,7 @@ def lesion(group, severity, pose, layers, site):
 
 
 def _texture(rng, cells, size):
-    """Gives smooth noise, the same at every size: float32 (size, size), deviation about 0.7."""
+    """Returns smooth noise, the same at every size: float32 (size, size), deviation about 0.7."""
     grid = rng.standard_normal((cells, cells), dtype=np.float32)
     return cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
 

@@ -1,0 +1,282 @@
+"""Cohorts: tables of radiographs with their patients, sources and targets, and how they are split.
+
+A cohort is a DataFrame with one row a radiograph and the columns
+
+    file     name, unique in the cohort
+    path     where its pixels are ("" for phantoms, which are simulated when wanted)
+    group    normal, virus, bacteria or covid; "other" where the targets are those of none of them
+    patient  who it shows: radiographs that share it are not independent
+    source   the collection it comes from
+    publication  what a picture was cut from: pictures that share it share more than a disease
+    view     PA or AP
+    age_group    adult or child
+    Normal, Pneumonia, Virus, Bacteria, COVID   the five targets, 0 or 1
+
+and, once split, `split`: train, validation or test. A publication, view or age group that is not
+known is "".
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+from cxrlib.cohort.readers import (
+    COLUMNS,
+    FACTS,
+    LATERAL,
+    OTHER,
+    SPLITS,
+    count_findings,
+    findings,
+    listed,
+    read,
+    read_coronahack,
+    read_covid_chestxray,
+    read_folder,
+    same_patients,
+)
+from cxrlib.errors import InputError
+
+__all__ = [
+    "COLUMNS",
+    "FACTS",
+    "FRACTIONS",
+    "LATERAL",
+    "OTHER",
+    "PAPER_COUNTS",
+    "SPLITS",
+    "apart",
+    "count_findings",
+    "families",
+    "findings",
+    "leakage",
+    "listed",
+    "paper_split",
+    "read",
+    "read_coronahack",
+    "read_covid_chestxray",
+    "read_folder",
+    "same_patients",
+    "sample",
+    "split_by_image",
+    "split_by_patient",
+    "split_in_folds",
+]
+
+FRACTIONS = (0.64, 0.16, 0.20)
+"""Of each group in training, validation and test (Albert 2020)."""
+
+PAPER_COUNTS = {"normal": 1400, "virus": 700, "bacteria": 700, "covid": 58}
+"""Radiographs that the paper sampled of each group."""
+
+
+def apart(cohort, other):
+    """Returns the radiographs of a cohort that share no patient and no publication with another's.
+
+    A patient known under two names (`readers.same_patients`) is one, and goes by one here.
+
+    Args:
+        cohort: A cohort to test on.
+        other: A cohort that was trained on.
+    """
+    published = set(other["publication"]) - {""}
+    known = same_patients()
+    cohort = cohort.assign(patient=cohort["patient"].replace(known))
+    seen = cohort["patient"].isin(other["patient"].replace(known))
+    shared = seen | cohort["publication"].isin(published)
+    return cohort[~shared].reset_index(drop=True)
+
+
+def sample(cohort, counts):
+    """Draws radiographs group by group, as the paper did (pandas, random state 42).
+
+    Args:
+        cohort: A cohort.
+        counts: Group name -> number of radiographs, 0 for all that there are. A group that is
+            taken whole keeps its order.
+
+    Raises:
+        InputError: A group has fewer radiographs than asked for.
+    """
+    parts = []
+    for group, n in counts.items():
+        rows = cohort[cohort["group"] == group]
+        n = n or len(rows)
+        if n > len(rows):
+            raise InputError(
+                f"{n} {group} radiographs asked for, {len(rows)} there: lower `{group}`"
+            )
+        parts.append(rows if n == len(rows) else rows.sample(n, random_state=42))
+    return pd.concat(parts).reset_index(drop=True)
+
+
+def split_by_image(cohort):
+    """Splits each group 0.64 / 0.16 / 0.20 into train, validation and test, image by image.
+
+    The paper's way: scikit-learn's `train_test_split(test_size=0.2, random_state=718)`, twice.
+    It does not keep a patient's radiographs together; `leakage` counts what that costs.
+
+    Args:
+        cohort: A cohort; every group that occurs needs at least three radiographs.
+
+    Returns:
+        The cohort with a column `split`, rows ordered by group, then split.
+
+    Raises:
+        InputError: A group is too small to be split.
+    """
+    parts = []
+    for group, rows in cohort.groupby("group", sort=False):
+        if len(rows) < 3:
+            raise InputError(
+                f"{len(rows)} {group} radiographs cannot be split in 3: raise `{group}`"
+            )
+        rest, test = train_test_split(rows, test_size=0.2, random_state=718)
+        train, validation = train_test_split(rest, test_size=0.2, random_state=718)
+        parts += [part.assign(split=name) for name, part in zip(SPLITS, (train, validation, test))]
+    return pd.concat(parts).reset_index(drop=True)
+
+
+def split_by_patient(cohort, seed, fractions=FRACTIONS):
+    """Splits each group so that no patient, and no publication, is in two splits.
+
+    The largest families of radiographs are placed first, each where it brings the group's split
+    nearest to the fractions (least squares, relative to what is wanted).
+
+    Args:
+        cohort: A cohort; every group needs a family for each split (see `families`).
+        seed: A whole number; another one draws another split. The rows' order plays no part.
+        fractions: Of training, validation and test; or of the first two alone.
+
+    Returns:
+        The cohort with a column `split`, rows ordered by group, then split.
+
+    Raises:
+        InputError: A group has fewer families than there are splits.
+    """
+    names, counts = np.unique(cohort["group"], return_counts=True)
+    rare_first = list(names[np.lexsort([names, counts])])
+    # A patient may have radiographs in two groups: the rarer one decides where they all go.
+    family, rarity = families(cohort), cohort["group"].map(rare_first.index)
+    main = rarity.groupby(family).transform("min")
+    placed, rng = {}, np.random.default_rng(seed)
+    for rank, group in enumerate(rare_first):
+        sizes = family[main == rank].value_counts()
+        if len(sizes) < len(fractions):
+            raise InputError(
+                f"{len(sizes)} independent {group} patients cannot be split in {len(fractions)}:"
+                " add some"
+            )
+        placed |= _place(sizes, np.array(fractions), rng)
+    split = family.map(placed)
+    groups_as_they_come = pd.factorize(cohort["group"])[0]
+    order = np.lexsort([split.map(SPLITS.index), groups_as_they_come])
+    return cohort.assign(split=split).iloc[order].reset_index(drop=True)
+
+
+def split_in_folds(cohort, seed, folds, fold):
+    """Splits for cross-validation: each radiograph is in the test split of one fold.
+
+    Families stay whole (see `families`), and groups are spread over the folds as evenly as whole
+    families allow (scikit-learn's StratifiedGroupKFold). Of what is not tested a fifth is for
+    validation.
+
+    Args:
+        cohort: A cohort.
+        seed: A whole number; another one draws other folds.
+        folds: How many, 2 or more.
+        fold: Which of them is the test split, from 1.
+
+    Returns:
+        The cohort with a column `split`, in its own order.
+
+    Raises:
+        InputError: A group has fewer families than there are folds, or a fold leaves fewer
+            than two for training and validation.
+    """
+    family = families(cohort)
+    for group, counted in family.groupby(cohort["group"]).nunique().items():
+        if counted < folds:
+            raise InputError(
+                f"{counted} independent {group} patients for {folds} folds: lower `folds`"
+            )
+    rows = cohort.assign(family=family).sort_values("file")  # the order of the rows plays no part
+    drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    rest, _ = list(drawn.split(rows, rows["group"], rows["family"]))[fold - 1]
+    split = pd.Series("test", rows.index)
+    apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.2)).set_index("file")["split"]
+    split.iloc[rest] = rows["file"].iloc[rest].map(apart).to_numpy()
+    return cohort.assign(split=split)
+
+
+def families(cohort):
+    """Returns which radiographs are not independent: they share a patient or a publication.
+
+    A patient known under two names (`readers.same_patients`) is one.
+
+    Args:
+        cohort: A cohort.
+
+    Returns:
+        Series of a name for each radiograph, the same for all that hang together, however long
+        the chain: the first file name among them.
+    """
+    n = len(cohort)
+    codes = [pd.factorize(cohort["patient"].replace(same_patients()))[0]]
+    # A radiograph without a known publication shares it with none.
+    alone = "alone " + cohort["file"]
+    published = cohort["publication"].where(cohort["publication"] != "", alone)
+    codes.append(pd.factorize(published)[0] + codes[0].max(initial=-1) + 1)
+    width = n + codes[1].max(initial=-1) + 1
+    ends = [n + code for code in codes]
+    edges = coo_array(
+        (np.ones(2 * n, bool), (np.tile(np.arange(n), 2), np.concatenate(ends))), (width, width)
+    )
+    labels = connected_components(edges, directed=False)[1][:n]
+    return cohort["file"].groupby(labels).transform("min").rename("family")
+
+
+def _place(sizes, fractions, rng):
+    """Places families of these sizes in the splits: family -> split."""
+    sizes = sizes.sort_index().sample(frac=1, random_state=rng)
+    sizes = sizes.sort_values(ascending=False, kind="stable")
+    wanted = fractions * sizes.sum()
+    have, placed = np.zeros(len(fractions)), {}
+    for i, (family, size) in enumerate(sizes.items()):
+        cost = size * (size - 2 * (wanted - have)) / wanted
+        empty = have == 0
+        if len(sizes) - i <= empty.sum():  # the last ones go where there is none yet
+            cost[~empty] = np.inf
+        chosen = int(np.argmin(cost))
+        have[chosen] += size
+        placed[family] = SPLITS[chosen]
+    return placed
+
+
+def paper_split(cohort):
+    """Regenerates the paper's 2,858 sampled radiographs and their split, from the names alone.
+
+    Args:
+        cohort: What `read_coronahack` returns.
+
+    Returns:
+        2,858 rows with the column `split`.
+    """
+    return split_by_image(sample(cohort, PAPER_COUNTS))
+
+
+def leakage(cohort):
+    """Counts the test radiographs whose patient also has a radiograph in training.
+
+    Args:
+        cohort: A cohort with the column `split`.
+
+    Returns:
+        DataFrame with one row a group: group, test_images, with_patient_in_train.
+    """
+    test = cohort[cohort["split"] == "test"]
+    seen = test["patient"].isin(cohort.loc[cohort["split"] == "train", "patient"])
+    counted = seen.groupby(test["group"], sort=False).agg(["size", "sum"]).reset_index()
+    return counted.set_axis(["group", "test_images", "with_patient_in_train"], axis=1)

@@ -1,1 +1,0 @@
-"""Published facts that the study compares itself with, as CSV files."""

@@ -1,0 +1,301 @@
+"""Heatmaps: where in a radiograph a network finds a target (class activation and saliency)."""
+
+import contextlib
+import functools
+import io
+import warnings
+
+import cv2
+import numpy as np
+
+from cxrlib import targets
+from cxrlib.errors import InputError
+from cxrlib.files import replacing, reserve
+from cxrlib.networks.backend import keras
+
+SMOOTHING = 5 / 768
+"""Sigma of the Gaussian over saliency, as a share of the image's edge (the paper: 5 px of 768)."""
+
+NOISE = 0.2
+"""Of SmoothGrad: the noise's standard deviation as a share of the image's range of brightness."""
+
+LARGEST = 224
+"""Edge above which heatmaps that are kept with a run are made smaller."""
+
+OPACITY = 0.45
+"""Of a heatmap over its radiograph."""
+
+CHUNK = 16
+
+
+def grad_cam(model, images, target, *, layer=None):
+    """Grad-CAM (Selvaraju et al. 2017) of a target's logit.
+
+    With global average pooling and one dense layer the gradient on the final feature map is the
+    dense layer's weight, so the heatmap is ReLU(Σ w·A) and takes one forward pass. The paper used
+    the last *convolution* instead, in DenseNet-121 the last 32 of 1,024 feature maps.
+
+    Args:
+        model: What `models.build` returns, trained or not.
+        images: (n, H, W, 3), pixels from 0 to 255, uint8 or float.
+        target: A name of `TARGETS`.
+        layer: Name of another layer to explain, `last_convolution(model)` say; through
+            tf-keras-vis, which needs the TensorFlow backend.
+
+    Returns:
+        float32 array (n, H, W) in [0, 1], each divided by its own maximum; all 0 where nothing
+        speaks for the target.
+
+    Raises:
+        InputError: Unknown target or layer, or images of another shape or range.
+    """
+    column = targets.index(target)
+    if layer is None:
+        return _one_pass(model, images, _weights(model)[:, column])
+    images = _checked(images, model)
+    if layer not in [one.name for one in model.layers]:
+        raise InputError(
+            f"{model.name} has no layer {layer!r}: its last is {model.layers[-1].name}"
+        )
+    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    explain = Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)
+    where = {"penultimate_layer": layer, "seek_penultimate_conv_layer": False}
+    coarse = {"expand_cam": False, "normalize_cam": False}
+    maps = []
+    for chunk in _chunks(images):
+        with _quiet():
+            found = np.asarray(explain(CategoricalScore(column), chunk, **where, **coarse))
+        maps += [_expanded(one, images) for one in found]
+    return np.stack(maps)
+
+
+def last_convolution(model):
+    """Names the layer that the paper explained: the convolution nearest the output."""
+    return next(
+        layer.name for layer in reversed(model.layers) if isinstance(layer, keras.layers.Conv2D)
+    )
+
+
+def grad_cam_plus_plus(model, images, target):
+    """Grad-CAM++ (Chattopadhay et al. 2018) of a target's logit on the final feature map.
+
+    Under global average pooling a gradient is the same at every pixel, its second and third order
+    weights cancel, and what is left is Grad-CAM without the feature maps that speak against the
+    target: one forward pass.
+
+    Args, Returns, Raises: As `grad_cam`.
+    """
+    column = targets.index(target)
+    return _one_pass(model, images, np.maximum(_weights(model)[:, column], 0))
+
+
+def score_cam(model, images, target, *, channels=64):
+    """Score-CAM (Wang et al. 2020): each feature map weighs what the network says of its pixels.
+
+    Through tf-keras-vis, which needs the TensorFlow backend. Its softmax over the outputs would
+    set the five targets against each other; here it is over the target's logit and 0, which is
+    the probability that the network gives. Takes a forward pass a channel.
+
+    Args:
+        model, images, target: As `grad_cam`.
+        channels: Feature maps to weigh: those that vary most over the radiograph.
+
+    Returns, Raises: As `grad_cam`.
+    """
+    from tf_keras_vis.scorecam import Scorecam
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    column = targets.index(target)
+    images = _checked(images, model)
+    final = _pooling(model).input
+    explain = Scorecam(_alone(model, column))
+    layer = final._keras_history.operation.name
+    most = min(channels, final.shape[-1])
+    maps = []
+    for image in images:  # alone: each has its own channels, and their masks fill the memory
+        with _quiet():
+            found = explain(
+                CategoricalScore(0), image[None], penultimate_layer=layer,
+                seek_penultimate_conv_layer=False, max_N=most, batch_size=CHUNK,
+                expand_cam=False, normalize_cam=False,
+            )  # fmt: skip
+        maps.append(_expanded(np.asarray(found)[0], images))
+    return np.stack(maps)
+
+
+def saliency(model, images, target, *, guided=True, smooth=0):
+    """Saliency: the gradient of a target's logit by pixel (Simonyan et al. 2014).
+
+    Through tf-keras-vis, which needs the TensorFlow backend; smoothed by a Gaussian of sigma 5 px
+    at 768 px, as in the paper.
+
+    Args:
+        model, images, target: As `grad_cam`.
+        guided: Let only what speaks for the target flow back through each ReLU (Springenberg et
+            al. 2015), as in the paper.
+        smooth: Average over so many noisy copies (SmoothGrad; Smilkov et al. 2017); 0 for none.
+            The noise is the same for every radiograph and every call.
+
+    Returns, Raises: As `grad_cam`.
+    """
+    from tf_keras_vis.saliency import Saliency
+    from tf_keras_vis.utils.model_modifiers import GuidedBackpropagation, ReplaceToLinear
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    column = targets.index(target)
+    images = _checked(images, model)
+    modifiers = [ReplaceToLinear(), GuidedBackpropagation()] if guided else [ReplaceToLinear()]
+    explain = Saliency(model, model_modifier=modifiers, clone=True)
+    sigma = SMOOTHING * images.shape[1]
+    maps = []
+    for chunk in _chunks(images):
+        total = 0
+        for noisy in _noisy(chunk, smooth) if smooth else [chunk]:
+            with _quiet():
+                found = explain(CategoricalScore(column), noisy, keepdims=True, normalize_map=False)
+            total += np.asarray(found)
+        strongest = total.max(axis=-1)
+        maps += [_normalised(cv2.GaussianBlur(one, (0, 0), sigma)) for one in strongest]
+    return np.stack(maps)
+
+
+METHODS = {"densenet121": grad_cam, "resnet50": grad_cam, "efficient": saliency}
+"""How the paper explains each architecture."""
+
+
+def write(path, model, pixels, radiographs):
+    """Explains every test radiograph for the target of its group, and keeps the heatmaps.
+
+    Args:
+        path: The `.npy` file: uint8 (n test radiographs, edge, edge), in the order of the rows.
+        model: A trained network.
+        pixels: uint8 (n, size, size, 3), row by row `radiographs`.
+        radiographs: DataFrame with group and split.
+    """
+    test = np.flatnonzero(radiographs["split"] == "test")
+    groups = radiographs["group"].to_numpy()[test]
+    edge = min(pixels.shape[1], LARGEST)
+    shape = (len(test), edge, edge)
+    with replacing(path) as temporary:  # piece by piece, so that memory does not grow
+        kept = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        reserve(temporary)
+        for group, target in targets.GROUP_TARGET.items():
+            places = np.flatnonzero(groups == group)
+            for start in range(0, len(places), CHUNK):
+                part = places[start : start + CHUNK]
+                maps = METHODS[model.name](model, pixels[test[part]], target)
+                kept[part] = [_shrunk(one, edge) for one in maps]
+        kept.flush()
+
+
+def overlay(image, heatmap):
+    """Lays a heatmap over its radiograph, dark where nothing speaks for the target.
+
+    Args:
+        image: uint8 array (H, W, 3), RGB.
+        heatmap: float array (H, W) in [0, 1].
+
+    Returns:
+        uint8 array (H, W, 3), RGB.
+    """
+    colours = cv2.applyColorMap(np.rint(255 * heatmap).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return cv2.addWeighted(image, 1 - OPACITY, colours[..., ::-1], OPACITY, 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _features(model):
+    """Returns the network up to its final feature map; kept, so that it is traced once a model."""
+    return keras.Model(model.input, _pooling(model).input)
+
+
+def _pooling(model):
+    return next(
+        layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    )
+
+
+def _weights(model):
+    return np.asarray(model.layers[-1].kernel, np.float32)
+
+
+def _one_pass(model, images, weights):
+    """Returns ReLU(Σ w·A) on the final feature map."""
+    images = _checked(images, model)
+    features = _features(model)
+    maps = []
+    for start in range(0, len(images), CHUNK):
+        # Every chunk has the same shape, so the network is traced once.
+        for activation in features.predict_on_batch(_padded(images, start)):
+            coarse = np.maximum(np.asarray(activation, np.float32) @ weights, 0)
+            maps.append(_expanded(coarse, images))
+    return np.stack(maps[: len(images)])
+
+
+def _alone(model, column):
+    """Returns the network with two outputs: one target's logit, and 0."""
+    dense = model.layers[-1]
+    outputs = keras.layers.Dense(2)
+    pair = keras.Model(model.input, outputs(dense.input))
+    outputs.set_weights(
+        [np.asarray(value, np.float32)[..., [column, column]] * [1, 0] for value in dense.weights]
+    )
+    return pair
+
+
+def _noisy(chunk, copies):
+    """Yields copies of images under Gaussian noise of `NOISE` times each image's range."""
+    spread = NOISE * np.ptp(chunk, axis=(1, 2, 3), keepdims=True)
+    for copy in range(copies):
+        noise = np.random.default_rng(copy).standard_normal(chunk.shape[1:], np.float32)
+        yield chunk + spread * noise
+
+
+def _chunks(images):
+    return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps tf-keras-vis' progress bars and its way of handing inputs over off the screen."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.filterwarnings("ignore", "The structure of `inputs`", UserWarning)
+        yield
+
+
+def _expanded(coarse, images):
+    edge = images.shape[1:3][::-1]
+    return _normalised(cv2.resize(np.asarray(coarse), edge, interpolation=cv2.INTER_LINEAR))
+
+
+def _shrunk(heatmap, edge):
+    return np.rint(255 * cv2.resize(heatmap, (edge, edge), interpolation=cv2.INTER_AREA))
+
+
+def _checked(images, model):
+    images = np.asarray(images)
+    expected = model.input_shape[1:]
+    if images.ndim != 4 or images.shape[1:] != expected or len(images) == 0:
+        raise InputError(
+            f"images are {images.shape}: expected (n, {', '.join(map(str, expected))})"
+        )
+    low, high = images.min(), images.max()
+    scaled_before = images.dtype.kind == "f" and 0 < high <= 1
+    if scaled_before or not (low >= 0 and high <= 255):
+        raise InputError(
+            f"images lie in [{low:g}, {high:g}]: give pixels from 0 to 255, as the networks are"
+            " trained on"
+        )
+    return images.astype(np.float32)
+
+
+def _padded(images, start):
+    chunk = images[start : start + CHUNK]
+    return np.concatenate([chunk, np.zeros((CHUNK - len(chunk), *chunk.shape[1:]), chunk.dtype)])
+
+
+def _normalised(heatmap):
+    highest = heatmap.max()
+    return (heatmap / highest if highest > 0 else heatmap).astype(np.float32)

@@ -1,0 +1,219 @@
+"""Pixels: decode, resize, crop the borders, equalise, and keep the result on disk once.
+
+Images are uint8 arrays (size, size, 3) in RGB order throughout.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cxrlib.errors import InputError
+from cxrlib.files import reading, replacing, reserve
+from cxrlib.images import decode
+
+CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
+"""Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
+
+CROP_SIZE = 768
+CLAHE_CLIP = 3.0
+CLAHE_TILES = (8, 8)
+
+
+def load(path, size):
+    """Decodes an image file and resizes it to a square, without keeping the aspect as the paper.
+
+    Args:
+        path: An image of any kind that `decode.read` reads, DICOM among them.
+        size: Edge of the result in pixels.
+
+    Returns:
+        uint8 array (size, size, 3), RGB.
+
+    Raises:
+        OSError: The file cannot be opened.
+        InputError: It is not an image; the message names the file.
+    """
+    image = resize(decode.read(path), size)
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+
+
+def resize(image, size):
+    """Resizes to (size, size): by area when shrinking (no aliasing), linearly when growing."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinking = min(image.shape[:2]) > size
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cv2.resize(image, (size, size), interpolation=method)
+
+
+def crop_borders(image):
+    """Cuts off the borders, where marks and figure letters lie, and resizes back.
+
+    The paper cuts 40 px at the top and left and 30 px at the bottom and right of 768 px; other
+    sizes lose the same share.
+
+    Args:
+        image: uint8 array (size, size, 3).
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    size = image.shape[0]
+    cut = {side: round(pixels * size / CROP_SIZE) for side, pixels in CROP.items()}
+    inner = image[cut["top"] : size - cut["bottom"], cut["left"] : size - cut["right"]]
+    return resize(np.ascontiguousarray(inner), size)
+
+
+def clahe(image):
+    """Equalises the histogram locally, with limited contrast (CLAHE; Zuiderveld 1994).
+
+    Clip limit 3 and 8 by 8 tiles on the lightness of LAB, colours untouched (Albert 2020).
+
+    Args:
+        image: uint8 array (size, size, 3), RGB.
+
+    Returns:
+        uint8 array of the same shape.
+    """
+    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+    equalise = cv2.createCLAHE(clipLimit=CLAHE_CLIP, tileGridSize=CLAHE_TILES)
+    lab[..., 0] = equalise.apply(np.ascontiguousarray(lab[..., 0]))
+    return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+
+
+KEYS = ".keys"
+"""Ending of the file beside a pixel cache that says, a line an image, what each is made from."""
+
+TREATMENTS = {
+    "raw": (),
+    "cropped": (crop_borders,),
+    "clahe": (clahe,),
+    "cropped+clahe": (crop_borders, clahe),
+}
+"""What an experiment does to every image, by name: functions in the order they are applied."""
+
+
+FRAME = {"centre": 1 / 8, "not-border": 1 / 16}
+"""How wide a frame is left of an image, as a share of its edge, where all within is covered."""
+
+COVERS = ("none", "lungs", "not-lungs", *FRAME)
+"""What of every image is covered (Maguolo and Nanni 2021): nothing, the lungs, all but the lungs,
+all but a wide frame, or all but the border where marks lie."""
+
+
+def cover(image, what, lungs=None):
+    """Paints a part of an image black.
+
+    Args:
+        image: uint8 array (size, size, 3).
+        what: One of `COVERS`.
+        lungs: bool array (size, size), needed to cover the lungs or all but the lungs.
+
+    Returns:
+        uint8 array of the same shape; the image itself where nothing is covered.
+
+    Raises:
+        InputError: The lungs are to be covered and nobody knows where they are.
+    """
+    if what == "none":
+        return image
+    if what in FRAME:
+        width = round(FRAME[what] * len(image))
+        covered = np.zeros(image.shape[:2], bool)
+        covered[width:-width, width:-width] = True
+    elif lungs is None:
+        raise InputError(f"cover {what}: the lungs of these radiographs are not known; use centre")
+    else:
+        covered = lungs if what == "lungs" else ~lungs
+    return np.where(covered[..., None], np.uint8(0), image)
+
+
+def treat(image, treatment):
+    """Applies a treatment of `TREATMENTS` to one image."""
+    for step in TREATMENTS[treatment]:
+        image = step(image)
+    return image
+
+
+def shrink(mask, edge):
+    """Scales a mask: bool array (size, size) to (edge, edge), set where more than half was."""
+    if len(mask) == edge:
+        return mask
+    grey = mask.astype(np.uint8) * 255
+    return cv2.resize(grey, (edge, edge), interpolation=cv2.INTER_AREA) > 127
+
+
+def place(mask, treatment):
+    """Takes a mask where a treatment takes the image: it is cropped, and its values are kept.
+
+    Args:
+        mask: bool array (size, size).
+        treatment: A name of `TREATMENTS`.
+
+    Returns:
+        bool array (size, size).
+    """
+    moved = mask.astype(np.uint8) * 255
+    for step in TREATMENTS[treatment]:
+        moved = crop_borders(moved) if step is crop_borders else moved
+    return moved > 127
+
+
+def cache(path, keys, size, render, progress=iter):
+    """Keeps images in one memory-mapped file, each rendered once.
+
+    Memory stays flat however many images there are, and an epoch decodes nothing. An image that
+    another cache in the folder holds under the same key is copied from there.
+
+    Args:
+        path: The `.npy` file; its name must say what is in it, since a file that exists is used.
+            The keys are kept beside it.
+        keys: A string for each image that says all that it is made from.
+        size: Edge in pixels.
+        render: Function of i in range(len(keys)) that returns image i; called from threads.
+        progress: Wraps the list of images still to render (tqdm, say).
+
+    Returns:
+        Read-only uint8 memory map (n, size, size, 3).
+    """
+    path = Path(path)
+    if not path.exists():
+        found = _rendered(path.parent, keys)
+        missing = [i for i, key in enumerate(keys) if key not in found]
+        with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+            shape = (len(keys), size, size, 3)
+            pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+            reserve(temporary)
+
+            def put(i):
+                pixels[i] = render(i)
+
+            for i, key in enumerate(keys):
+                if key in found:
+                    pixels[i] = found[key]
+            for _ in zip(progress(missing), pool.map(put, missing)):
+                pass
+            pixels.flush()
+        with replacing(path.with_suffix(KEYS)) as temporary:
+            temporary.write_text("\n".join(keys), encoding="utf-8")
+    return _opened(path)
+
+
+def _opened(path):
+    with reading(path):
+        return np.load(path, mmap_mode="r")
+
+
+def _rendered(folder, keys):
+    """Finds images that were rendered before: key -> uint8 (size, size, 3), still on disk."""
+    wanted, found = set(keys), {}
+    for held_by in folder.glob("*.npy"):
+        listed = held_by.with_suffix(KEYS)
+        held = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+        if wanted.intersection(held):
+            pixels = _opened(held_by)
+            found |= {key: image for key, image in zip(held, pixels) if key in wanted}
+    return found

@@ -1,0 +1,76 @@
+"""Where the lungs are in real radiographs, as far as readers have outlined or boxed them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from cxrlib.errors import InputError
+
+_CORNERS = ["x0", "y0", "x1", "y1"]
+
+
+def join(cohort, folder):
+    """Joins lung masks and lung boxes to a cohort, by file name.
+
+    Args:
+        cohort: A cohort.
+        folder: Where `lung_masks/` lies, pictures named as the radiographs but for the ending, and
+            `lung_boxes.csv` with the columns filename, lung, x0, y0, x1, y1 (fractions of the width
+            and height, one row a lung). Either may be missing.
+
+    Returns:
+        The cohort with the columns `lung_mask`, a path or "", and `lung_boxes`, a tuple of
+        (x0, y0, x1, y1) for each lung that was boxed, at times none.
+
+    Raises:
+        InputError: Neither is there, or the boxes lack a column.
+    """
+    folder = Path(folder)
+    masks = {path.stem: str(path) for path in (folder / "lung_masks").glob("*.png")}
+    boxes = folder / "lung_boxes.csv"
+    if not masks and not boxes.is_file():
+        raise InputError(f"{folder} holds neither lung_masks/ nor lung_boxes.csv")
+    found = _boxes(boxes) if boxes.is_file() else {}
+    stems = cohort["file"].map(lambda file: Path(file).stem)
+    return cohort.assign(
+        lung_mask=stems.map(lambda stem: masks.get(stem, "")),
+        lung_boxes=cohort["file"].map(lambda file: found.get(file, ())),
+    )
+
+
+def mask(row, size):
+    """Returns the lungs of one radiograph: its mask, or else its boxes filled.
+
+    Args:
+        row: A row of what `join` returns.
+        size: Edge of the result in pixels.
+
+    Returns:
+        bool array (size, size).
+
+    Raises:
+        InputError: The radiograph has neither, or its mask cannot be read.
+    """
+    if row["lung_mask"]:
+        drawn = cv2.imread(row["lung_mask"], cv2.IMREAD_GRAYSCALE)
+        if drawn is None:
+            raise InputError(f"{row['lung_mask']} is not an image that can be read")
+        return cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA) > 127
+    if not row["lung_boxes"]:
+        raise InputError(f"nobody has outlined or boxed the lungs of {row['file']}")
+    lungs = np.zeros((size, size), bool)
+    for box in row["lung_boxes"]:
+        left, top, right, bottom = np.rint(np.array(box) * size).astype(int)
+        lungs[top:bottom, left:right] = True
+    return lungs
+
+
+def _boxes(path):
+    table = pd.read_csv(path)
+    missing = {"filename", *_CORNERS} - set(table.columns)
+    if missing:
+        raise InputError(f"{path} lacks the column {sorted(missing)[0]}")
+    grouped = table.groupby("filename")[_CORNERS]
+    return {name: tuple(map(tuple, rows.to_numpy())) for name, rows in grouped}

@@ -1,0 +1,99 @@
+"""How names and numbers of the code read: the one wording of tables, figures and prose."""
+
+import numpy as np
+
+LABELS = {
+    "densenet121": "DenseNet-121",
+    "resnet50": "ResNet-50",
+    "efficient": "Efficient",
+    "imagenet": "ImageNet",
+    "none": "random",
+    "best": "best start",
+    "accuracy": "Harsh accuracy",
+    "macro_precision": "Macro precision",
+    "macro_recall": "Macro recall",
+    "macro_f1": "Macro F1",
+    "hamming_loss": "Hamming loss",
+    "precision": "Precision",
+    "recall": "Recall",
+    "specificity": "Specificity",
+    "f1": "F1",
+    "auc": "AUC",
+    "brier": "Brier score",
+    "calibration_error": "Calibration error",
+    "chance_error": "by chance",
+}
+"""How names of the code read in tables and figures."""
+
+SPLITS = {
+    "paper": "split by image, as in the paper",
+    "by-patient": "split by patient",
+    "given": "split as the data came",
+}
+"""How a split reads in a caption."""
+
+COVERED = {
+    "none": "nothing covered",
+    "lungs": "lungs covered",
+    "not-lungs": "only lungs left",
+    "centre": "only a frame left",
+    "not-border": "only the border left",
+}
+"""How the covers of `images.COVERS` read in tables and figures."""
+
+
+def arm_label(architecture, weights):
+    """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
+    if architecture == "efficient":
+        return LABELS[architecture]
+    return f"{LABELS[architecture]} ({LABELS[weights]})"
+
+
+def run_label(experiment, architecture, weights):
+    """Names the arm of an experiment for a reader: A DenseNet-121 (ImageNet), say."""
+    return f"{experiment}\u2002{arm_label(architecture, weights)}"
+
+
+def measure_label(metric, target):
+    """Returns how a measure of one target, or of "all", reads in tables and figures."""
+    return LABELS[metric] + ("" if target == "all" else f" for {target}")
+
+
+def interval(value, low, high, metric="accuracy"):
+    """Writes a value with its interval: per cent, or a plain share for the Hamming loss."""
+    if np.isnan(value):
+        return "undefined"
+    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
+    if np.isnan(low):
+        return f"{scale * value:.{digits}f}"
+    low, high = f"{scale * low:.{digits}f}", f"{scale * high:.{digits}f}"
+    return f"{scale * value:.{digits}f}\u00a0({low}\u2060–\u2060{high})"  # never broken over lines
+
+
+def signed(value, low, high, metric="accuracy"):
+    """Writes a difference with its interval, in points, as `interval` writes a measure."""
+    if np.isnan(value):
+        return "undefined"
+    scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
+    value, low, high = (f"{scale * v:+.{digits}f}".replace("-", "−") for v in (value, low, high))
+    return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
+
+
+def split_label(split):
+    """Returns, in words, how radiographs were split; what is not among `SPLITS` is a fold."""
+    return SPLITS.get(split, f"split by patient, {split}")
+
+
+def minutes(seconds):
+    """Writes how long something took."""
+    return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
+
+
+def plain(value):
+    """Writes three digits of a number, or all of its whole ones."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def p_value(value):
+    """Writes a p-value to three digits."""
+    return "<\u00a00.001" if value < 0.001 else f"{value:.3f}"

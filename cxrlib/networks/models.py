@@ -1,0 +1,170 @@
+"""The three networks: DenseNet-121, ResNet-50 and the small "Efficient" CNN of Pasa et al. (2019).
+
+Keras 3 only: they build and train on any of its backends.
+"""
+
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+from cxrlib.errors import InputError
+from cxrlib.files import reading
+from cxrlib.networks import ARCHITECTURES
+from cxrlib.networks.backend import keras
+from cxrlib.targets import TARGETS
+
+layers = keras.layers
+
+EFFICIENT_FILTERS = (16, 32, 48, 64, 80)
+SMALLEST = {"densenet121": 32, "resnet50": 32, "efficient": 121}
+"""Smallest image edge that leaves at least one pixel of the final feature map."""
+
+
+class WeightsUnavailable(Exception):
+    """ImageNet weights can be had neither from Keras' cache nor from the network."""
+
+
+def build(architecture, image_size, weights=None):
+    """Builds a network with one sigmoid output a target.
+
+    Inputs are pixels (n, image_size, image_size, 3) from 0 to 255, of any type; the network itself
+    scales them to [0, 1], as the paper did before it. Outputs are probabilities (n, 5) in the order
+    of `TARGETS`. The model's name is the architecture.
+
+    Args:
+        architecture: densenet121 (7,042,629 parameters), resnet50 (23,597,957) or
+            efficient (233,605).
+        image_size: Edge of the images in pixels.
+        weights: None for random initialisation, "imagenet" (deep networks only; Keras downloads
+            them once), or the path of a weights file: Keras' own ImageNet file without top for
+            the deep networks, one that `model.save_weights` wrote for efficient.
+
+    Returns:
+        An uncompiled `keras.Model`.
+
+    Raises:
+        InputError: Unknown architecture, images too small, or a weights file that does not fit.
+        WeightsUnavailable: ImageNet weights could not be had.
+    """
+    if architecture not in ARCHITECTURES:
+        names = ", ".join(ARCHITECTURES)
+        raise InputError(f"unknown architecture {architecture!r}: expected one of {names}")
+    if not isinstance(image_size, int) or image_size < SMALLEST[architecture]:
+        raise InputError(
+            f"image_size {image_size!r} is too small for {architecture}:"
+            f" at least {SMALLEST[architecture]}"
+        )
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise InputError(f"no weights file {weights}")
+    if architecture == "efficient":
+        return _efficient(image_size, weights)
+    return _deep(architecture, image_size, weights)
+
+
+def load(path):
+    """Reads a network that training left, to predict and explain.
+
+    Raises:
+        InputError: The file is damaged, or an earlier version's, whose networks took other inputs.
+    """
+    with reading(path):
+        model = keras.saving.load_model(path, compile=False)
+    if not any(isinstance(layer, layers.Rescaling) for layer in model.layers):
+        raise InputError(
+            f"{path} was made by an earlier version, whose networks took pixels from 0 to 1:"
+            " delete its folder and train it again"
+        )
+    return model
+
+
+def _deep(architecture, image_size, weights):
+    application = {
+        "densenet121": keras.applications.DenseNet121,
+        "resnet50": keras.applications.ResNet50,
+    }[architecture]
+    inputs, scaled = _scaled(image_size)
+    with _weights_errors(architecture, weights):
+        base = application(
+            include_top=False,
+            weights=weights,
+            input_tensor=scaled,
+            input_shape=inputs.shape[1:],
+            pooling="avg",
+        )
+    outputs = layers.Dense(len(TARGETS), activation="sigmoid", name="targets")(base.output)
+    return keras.Model(inputs, outputs, name=architecture)
+
+
+def _scaled(image_size):
+    """Returns a network's input, and the same in [0, 1]: scaled inside, none can forget it."""
+    inputs = keras.Input((image_size, image_size, 3))
+    return inputs, layers.Rescaling(1 / 255, dtype="float32", name="scale")(inputs)
+
+
+@contextmanager
+def _weights_errors(architecture, weights):
+    """Distinguishes weights that cannot be had from a file that does not fit."""
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30)  # Keras' download waits for ever on a network that drops packets
+    try:
+        yield
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if weights is None:
+            raise
+        if weights == "imagenet":
+            raise WeightsUnavailable(f"weights unavailable ({reason})") from error
+        raise InputError(f"{weights} does not fit {architecture}: {reason}") from error
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        if weights == "imagenet" and "URL fetch failure" in str(error):
+            raise WeightsUnavailable("weights unavailable (could not be downloaded)") from error
+        raise
+    finally:
+        socket.setdefaulttimeout(patience)
+
+
+def _efficient(image_size, weights):
+    if weights == "imagenet":
+        raise InputError("there are no ImageNet weights for efficient: use weights=None or a file")
+    inputs, x = _scaled(image_size)
+    for i, filters in enumerate(EFFICIENT_FILTERS, start=1):
+        x = _efficient_block(x, filters, first=i == 1, name=f"block{i}")
+        if i < len(EFFICIENT_FILTERS):
+            x = layers.MaxPooling2D(3, strides=2, name=f"block{i}_pool")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    outputs = layers.Dense(
+        len(TARGETS), activation="sigmoid", kernel_initializer="he_normal", name="targets"
+    )(x)
+    model = keras.Model(inputs, outputs, name="efficient")
+    if weights is not None:
+        try:
+            model.load_weights(weights)
+        except (ValueError, OSError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{weights} does not fit efficient: {reason}") from error
+    return model
+
+
+def _efficient_block(x, filters, first, name):
+    """Two 3x3 convolutions beside a 1x1 shortcut, averaged; the first block shrinks by four."""
+    stride = 2 if first else 1
+    # A strided 1x1 convolution looks at every fourth pixel only: picking those first is the same,
+    # and the strided convolution's gradient aborts in oneDNN on some processors.
+    picked = layers.MaxPooling2D(1, strides=4, name=f"{name}_pick")(x) if first else x
+    shortcut = _conv_bn_relu(picked, filters, 1, 1, f"{name}_shortcut")
+    x = _conv_bn_relu(x, filters, 3, stride, f"{name}_a")
+    x = _conv_bn_relu(x, filters, 3, stride, f"{name}_b")
+    return layers.Average(name=f"{name}_average")([x, shortcut])
+
+
+def _conv_bn_relu(x, filters, kernel, stride, name):
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.Activation("relu", name=f"{name}_relu")(x)

@@ -1,0 +1,1 @@
+"""What readers see: tables, figures, the gallery and the notebooks. Nothing here trains."""

@@ -1,0 +1,143 @@
+"""The notebooks: their text and .ipynb kept in step, their parameters checked, their execution."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+from cxrlib import files
+from cxrlib.errors import InputError
+from cxrlib.study import profiles
+
+
+def names():
+    """Lists the notebooks by name, in reading order: 01-data, ..."""
+    return sorted(path.stem for path in (files.root() / "notebooks").glob("*.md"))
+
+
+def begin(namespace):
+    """Turns a notebook's parameters into a profile; the first thing every notebook does.
+
+    Papermill only warns of a parameter that a notebook does not know, so a typo would silently
+    run the default. Here it is refused.
+
+    Args:
+        namespace: The notebook's `globals()`.
+
+    Returns:
+        A `profiles.Profile`.
+
+    Raises:
+        InputError: An unknown parameter, or a value of the wrong type or range, by name.
+    """
+    names_known = [field.name for field in dataclasses.fields(profiles.Profile)]
+    mapping = {name: namespace[name] for name in names_known}
+    for name in _injected(namespace.get("In", [])):
+        mapping[name] = namespace[name]
+    return profiles.from_mapping(mapping)
+
+
+def pair(text):
+    """Converts a notebook's text (MyST Markdown) to the .ipynb that papermill and JupyterLab open.
+
+    The same text always gives the same bytes: cells are numbered, outputs absent.
+
+    Args:
+        text: Content of an `NN-name.md`.
+
+    Returns:
+        Content of its `NN-name.ipynb`.
+    """
+    import jupytext
+    import nbformat
+
+    notebook = jupytext.reads(text, fmt="md:myst")
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+    notebook.metadata.pop("jupytext", None)
+    notebook.nbformat_minor = 5
+    return nbformat.writes(notebook) + "\n"
+
+
+def write_pairs():
+    """Regenerates every .ipynb from its text.
+
+    Returns:
+        Paths of the files that changed.
+    """
+    changed = []
+    for name in names():
+        source = files.root() / "notebooks" / f"{name}.md"
+        target = source.with_suffix(".ipynb")
+        content = pair(source.read_text(encoding="utf-8"))
+        if not target.exists() or target.read_text(encoding="utf-8") != content:
+            with files.replacing(target) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+            changed.append(target)
+    return changed
+
+
+def execute(name, profile, output):
+    """Runs a notebook with a profile's parameters.
+
+    Args:
+        name: The notebook, 02-experiment-a say.
+        profile: A `profiles.Profile`.
+        output: Where the executed notebook goes; written whole or not at all. One that failed is
+            kept beside it as `NN-name.failed.ipynb`, out of the book's way.
+
+    Raises:
+        InputError: No such notebook, or a cell failed: which one, and its error.
+    """
+    import papermill
+
+    source = files.root() / "notebooks" / f"{name}.ipynb"
+    if not source.exists():
+        raise InputError(f"no notebook {name!r}: there are {', '.join(names())}")
+    parameters = {key: _plain(value) for key, value in dataclasses.asdict(profile).items()}
+    output = Path(output)
+    failed = files.root() / "runs" / f"{name}.failed.ipynb"
+    with files.replacing(output) as temporary:
+        try:
+            papermill.execute_notebook(
+                source,
+                temporary,
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=files.root(),
+                progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # the kernel's remarks on its transport
+            )
+        except papermill.PapermillExecutionError as error:
+            failed.parent.mkdir(exist_ok=True)
+            temporary.replace(failed)
+            raise InputError(
+                f"notebook {name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
+                f" (what it had done is in {failed})"
+            ) from error
+        _fold_injected(temporary)
+    failed.unlink(missing_ok=True)
+
+
+def _fold_injected(path):
+    """Folds the cell that papermill injected, as the default parameters above it are."""
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata["tags"].append("hide-input")
+            cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this copy"}
+    nbformat.write(notebook, path)
+
+
+def _injected(history):
+    """Lists the names that papermill's injected cell assigns, from the kernel's input history."""
+    for source in history:
+        if source.startswith("# Parameters\n"):
+            assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+            return [node.targets[0].id for node in assigned]
+    return []
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
