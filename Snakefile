@@ -10,17 +10,14 @@ from pathlib import Path
 from cxrlib import study
 from cxrlib.errors import InputError
 from cxrlib.pages import notebooks
-from cxrlib.study import experiments, profiles
+from cxrlib.study import experiments, profiles, provenance
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
 TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
-ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
-SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/**/*.csv", "results/**/*.csv")
-         for p in Path().glob(pattern)]
-NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
-                  "05-comparison": "ABC", "07-shortcuts": "ABC", "09-how-this-was-run": "ABC",
-                  "10-gallery": "ABC", "11-sanity": "A"}
+ARMS = {
+    name: [arm.name for arm in PROFILE.experiment(name).arms] for name in experiments.EXPERIMENTS
+}
 
 
 localrules:
@@ -65,7 +62,7 @@ rule book:
 
 rule arms:
     input:
-        packed("ABC"),
+        packed(ARMS),
 
 
 rule arm:
@@ -88,11 +85,13 @@ rule arm:
 rule notebook:
     input:
         local("notebooks/{name}.ipynb"),
-        local(SHOWN),
-        runs=lambda wildcards: packed(NOTEBOOK_NEEDS.get(wildcards.name, "")),
+        lambda wildcards: [local(path) for path in notebooks.reads(wildcards.name)],
+        runs=lambda wildcards: packed(notebooks.needs(wildcards.name)),
     output:
         local("book/experiments/{name}.ipynb"),
     params:
         profile=PROFILE.folder_name,
+        # What the chapter executes: another colour runs the chapters again that show it.
+        code=lambda wildcards: provenance.digest_of_text(notebooks.code(wildcards.name)),
     shell:
         "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE:q}"

@@ -17,7 +17,7 @@ import pandas as pd
 
 from benchmarks.timing import Row
 from cxrlib import images, phantom
-from cxrlib.networks import training
+from cxrlib.networks import Recipe, Schedule, training
 from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
@@ -50,11 +50,9 @@ def _peak(edge, count):
         )
         peak = [0.0]
         threading.Thread(target=_watch, args=(peak,), daemon=True).start()
-        training.train(
-            Path(folder), architecture="efficient", weights=None,
-            schedule=experiments.Schedule(16, 1, 1, 3, 12), online=experiments.C.online,
-            pixels=pixels, radiographs=table.assign(copy=0), seed=0, lines=True,
-        )  # fmt: skip
+        schedule, online = Schedule(16, 1, 1, 3, 12), experiments.C.online
+        recipe = Recipe("efficient", None, schedule, online, seed=0)
+        training.fit(Path(folder), recipe, pixels, table.assign(copy=0), lines=True)
     return peak[0]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.timing import Row
 from cxrlib import phantom
-from cxrlib.networks import backend, training
+from cxrlib.networks import Recipe, backend, training
 from cxrlib.networks.batches import Batches
 from cxrlib.study.experiments import A, C
 
@@ -45,7 +45,8 @@ def _rates(architecture, edge, count, epochs):
     pixels = np.stack([phantom.simulate(i % 40, edge).image for i in range(count)])
     targets = np.eye(5, dtype=np.float32)[np.arange(count) % 5]
     precision = backend.choose_precision("auto")
-    model, clock = training.start(architecture, edge, None, A.schedule, precision), _Clock()
+    recipe = Recipe(architecture, None, A.schedule, None, 1, precision)
+    model, clock = training.start(recipe, edge), _Clock()
     plain = backend.keras.models.clone_model(model)
     default = {"steps_per_execution": 1, "jit_compile": "auto"}
     plain.compile_from_config(model.get_compile_config() | default)

@@ -96,12 +96,12 @@ def _waited_for(process):
 def _check(settings, others):
     """Returns whether a finished study repeats the runs of another one."""
     from cxrlib import study as studies
-    from cxrlib.study import reproduction, runs
+    from cxrlib.study import experiments, reproduction, runs
 
     these = [
         runs.load(studies.run_folder(trial, experiment, arm))
         for trial in settings.trials
-        for experiment in map(trial.experiment, "ABC")
+        for experiment in map(trial.experiment, experiments.EXPERIMENTS)
         for arm in experiment.arms
     ]
     found = reproduction.compare(these, others)

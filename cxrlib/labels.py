@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from cxrlib.networks import ARCHITECTURES
+
 LABELS = {
-    "densenet121": "DenseNet-121",
-    "resnet50": "ResNet-50",
-    "efficient": "Efficient",
+    **{name: row.label for name, row in ARCHITECTURES.items()},
     "imagenet": "ImageNet",
     "none": "random",
     "best": "best start",
@@ -44,9 +44,9 @@ COVERED = {
 
 def arm_label(architecture, weights):
     """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
-    if architecture == "efficient":
-        return LABELS[architecture]
-    return f"{LABELS[architecture]} ({LABELS[weights]})"
+    if ARCHITECTURES[architecture].pretrained:
+        return f"{LABELS[architecture]} ({LABELS[weights]})"
+    return LABELS[architecture]
 
 
 def run_label(experiment, architecture, weights):

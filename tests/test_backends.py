@@ -28,18 +28,18 @@ import json, sys
 import numpy as np
 import pandas as pd
 from pathlib import Path
-from cxrlib import backend, experiments, phantom, training
+from cxrlib import phantom
+from cxrlib.networks import Recipe, Schedule, backend, training
+from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
 pixels = np.stack([phantom.simulate(i, 121).image for i in range(27)])
 radiographs = pd.DataFrame(np.eye(5, dtype=int)[np.arange(27) % 5], columns=list(TARGETS))
 radiographs["split"] = ["train"] * 18 + ["validation"] * 5 + ["test"] * 4
 radiographs[["file", "group", "patient", "copy"]] = "x"
-schedule = experiments.Schedule(4, 3, 1, reduce_after=9, stop_after=9, norm_images=8)
-history = training.train(
-    Path(sys.argv[1]), architecture="efficient", weights=None, schedule=schedule,
-    online=experiments.C.online, pixels=pixels, radiographs=radiographs, seed=1, lines=True,
-)
+schedule = Schedule(4, 3, 1, reduce_after=9, stop_after=9, norm_images=8)
+recipe = Recipe("efficient", None, schedule, experiments.C.online, seed=1)
+history = training.fit(Path(sys.argv[1]), recipe, pixels, radiographs, lines=True)
 print(json.dumps([backend.devices(4), history["loss"].tolist(), history["val_loss"].tolist()]))
 """
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cxrlib.errors import InputError
-from cxrlib.study import experiments
+from cxrlib.study import arms, data, experiments
 
 
 def test_a_trains_both_initialisations_of_the_deep_networks():
@@ -39,7 +39,7 @@ def test_copies_take_the_place_of_covid_images_only():
     covid = pd.DataFrame({"file": [f"{i}.png" for i in range(58)], "split": splits})
     normal = pd.DataFrame({"file": ["n.png"], "split": ["train"]})
     cohort = pd.concat([normal.assign(group="normal"), covid.assign(group="covid")])
-    listed = experiments.radiographs(experiments.B, cohort.reset_index(drop=True))
+    listed = data.with_copies(experiments.B, cohort.reset_index(drop=True))
     copies = listed[listed["group"] == "covid"]
     assert copies["split"].value_counts().to_dict() == {
         "train": 540,
@@ -48,23 +48,23 @@ def test_copies_take_the_place_of_covid_images_only():
     }
     assert sorted(copies.loc[copies["file"] == "57.png", "copy"]) == list(range(1, 13))
     assert listed.loc[listed["group"] == "normal", "copy"].tolist() == [0]
-    assert (experiments.radiographs(experiments.A, cohort)["copy"] == 0).all()
+    assert (data.with_copies(experiments.A, cohort)["copy"] == 0).all()
 
 
 def test_a_copy_draws_the_same_numbers_whenever_it_is_made():
     def numbers(file, copy):
-        return experiments.copy_generator(file, copy).random(3).tolist()
+        return data.copy_generator(file, copy).random(3).tolist()
 
     assert numbers("a.png", 1) == numbers("a.png", 1)
     assert len({tuple(numbers(f, c)) for f in ("a.png", "b.png") for c in range(1, 16)}) == 30
 
 
 def test_the_initialisation_with_the_lower_validation_loss_is_taken():
-    assert experiments.choose_weights({"none": 0.4, "imagenet": 0.3}) == "imagenet"
-    assert experiments.choose_weights({"none": 0.2, "imagenet": 0.3}) == "none"
-    assert experiments.choose_weights({"none": np.float64(0.4)}) == "none"
+    assert arms.choose_weights({"none": 0.4, "imagenet": 0.3}) == "imagenet"
+    assert arms.choose_weights({"none": 0.2, "imagenet": 0.3}) == "none"
+    assert arms.choose_weights({"none": np.float64(0.4)}) == "none"
     with pytest.raises(InputError, match="no arm of this architecture ran"):
-        experiments.choose_weights({})
+        arms.choose_weights({})
 
 
 def test_unknown_names_are_refused_with_the_choices():
@@ -101,8 +101,8 @@ def test_only_c_treats_images_and_augments_while_training():
 
 
 def test_equal_validation_losses_are_decided_the_same_way_in_either_order():
-    one = experiments.choose_weights({"none": 0.3, "imagenet": 0.3})
-    assert one == experiments.choose_weights({"imagenet": 0.3, "none": 0.3})
+    one = arms.choose_weights({"none": 0.3, "imagenet": 0.3})
+    assert one == arms.choose_weights({"imagenet": 0.3, "none": 0.3})
 
 
 def test_an_arm_is_found_by_the_name_it_goes_by():
@@ -113,4 +113,4 @@ def test_an_arm_is_found_by_the_name_it_goes_by():
 
 
 def test_an_arm_that_diverged_is_never_the_better_one():
-    assert experiments.choose_weights({"none": float("nan"), "imagenet": 0.3}) == "imagenet"
+    assert arms.choose_weights({"none": float("nan"), "imagenet": 0.3}) == "imagenet"

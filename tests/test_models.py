@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cxrlib.errors import InputError
-from cxrlib.networks import models
+from cxrlib.networks import ARCHITECTURES, models
 from cxrlib.targets import TARGETS
 
 
@@ -70,7 +70,7 @@ def test_imagenet_weights_that_cannot_be_had_are_said_to_be_unavailable(monkeypa
 
 
 def test_every_networks_smallest_image_leaves_one_pixel_of_the_final_map():
-    for architecture, smallest in models.SMALLEST.items():
+    for architecture, smallest in ((k, row.smallest) for k, row in ARCHITECTURES.items()):
         model = models.build(architecture, smallest)
         pooling = next(layer for layer in model.layers if "GlobalAverage" in type(layer).__name__)
         assert pooling.input.shape[1:3] == (1, 1)

@@ -9,8 +9,8 @@ import pytest
 
 from cxrlib import files, metrics, phantom, study
 from cxrlib.errors import InputError
-from cxrlib.networks import backend, training
-from cxrlib.study import experiments, profiles, runs
+from cxrlib.networks import Recipe, Schedule, backend, training
+from cxrlib.study import arms, experiments, profiles, provenance, runs
 from cxrlib.targets import TARGETS, encode
 
 pytestmark = pytest.mark.slow
@@ -143,11 +143,14 @@ def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
     assert recorder.followers[1].wait == 3
 
 
-def test_networks_of_one_shape_are_traced_once_and_start_anew(tiny):
+def test_networks_of_one_shape_on_one_bench_are_traced_once_and_start_anew(tiny):
+    bench = {}
+
     def begin(image_size=121):
         training.keras.utils.set_random_seed(3)
         schedule = tiny.schedule(experiments.A, "efficient")
-        return training.start("efficient", image_size, None, schedule, "float32")
+        recipe = Recipe("efficient", None, schedule, None, seed=3)
+        return training.start(recipe, image_size, bench)
 
     pixels = np.random.default_rng(0).random((4, 121, 121, 3), np.float32)
     first = begin()
@@ -167,6 +170,14 @@ def test_networks_of_one_shape_are_traced_once_and_start_anew(tiny):
     assert begin(122).input_shape == (None, 122, 122, 3)
 
 
+def test_a_network_that_was_handed_out_is_not_touched_by_the_next_training(tiny):
+    recipe = Recipe("efficient", None, tiny.schedule(experiments.A, "efficient"), None, seed=3)
+    first = training.start(recipe, 121)
+    weights = first.get_weights()
+    assert training.start(recipe._replace(seed=4), 121) is not first
+    assert all((a == b).all() for a, b in zip(first.get_weights(), weights))
+
+
 def test_a_finished_run_is_not_trained_again_and_a_changed_one_is(tiny, project):
     first = efficient(dataclasses.replace(tiny, epochs=1))
     model = first.folder / "model.keras"
@@ -178,7 +189,7 @@ def test_a_finished_run_is_not_trained_again_and_a_changed_one_is(tiny, project)
     assert not np.allclose(other.history["loss"], first.history["loss"])
 
 
-@pytest.mark.parametrize("part", ["treatment", "online", "schedule", "sources"])
+@pytest.mark.parametrize("part", ["treatment", "online", "schedule", "code"])
 def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
     tiny, project, monkeypatch, part
 ):
@@ -192,12 +203,12 @@ def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
         "treatment": {"treatment": "cropped"},
         "online": {"online": experiments.C.online},
         "schedule": {"schedule": dataclasses.replace(experiments.A.schedule, reduce_after=9)},
-        "sources": {},
+        "code": {},
     }
     changed = dataclasses.replace(experiments.A, **changes[part])
     monkeypatch.setitem(experiments.EXPERIMENTS, "A", changed)
-    if part == "sources":
-        monkeypatch.setattr(study, "_sources", lambda: "another version")
+    if part == "code":
+        monkeypatch.setattr(provenance, "digest", lambda *_: "another version")
     again = efficient(once)
     assert again.folder == first.folder
     assert again.info[part] != first.info[part]
@@ -248,11 +259,11 @@ def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, mo
         pd.DataFrame({"val_loss": [9.0, losses[arm.weights]]}).to_csv(folder / "history.csv")
         return runs.Run(folder, {"state": runs.FINISHED, "weights": arm.weights})
 
-    monkeypatch.setattr(study, "train", pretend)
+    monkeypatch.setattr(arms, "train", pretend)
     arm = profile.experiment("B").arms[0]
-    assert study._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
+    assert arms._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
     losses["imagenet"] = 0.8
-    assert study._initial_weights(profile, profile.experiment("B"), arm) == "none"
+    assert arms._initial_weights(profile, profile.experiment("B"), arm) == "none"
 
 
 def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp_path, monkeypatch):
@@ -269,17 +280,19 @@ def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp
     )
     wrong = radiographs["split"] == "validation"
     radiographs.loc[wrong, list(TARGETS)] = 1 - radiographs.loc[wrong, list(TARGETS)]
-    schedule = experiments.Schedule(
+    schedule = Schedule(
         batch_size=4, epochs=9, passes_per_epoch=1, reduce_after=1, stop_after=5,
         learning_rate=0.01, reduce_cooldown=1, norm_images=8,
     )  # fmt: skip
 
     def train(name):
         (tmp_path / name).mkdir(exist_ok=True)
-        return training.train(
-            tmp_path / name, architecture="efficient", weights=None, schedule=schedule,
-            online=experiments.C.online, pixels=pixels, radiographs=radiographs, seed=3, lines=True,
-        )  # fmt: skip
+        recipe = Recipe("efficient", None, schedule, experiments.C.online, seed=3)
+        return training.fit(tmp_path / name, recipe, pixels, radiographs, lines=True)
+
+    def answers(name):
+        model = training.models.load(tmp_path / name / "model.keras")
+        return training.predict(model, pixels, radiographs, ("validation", "test"), 4)
 
     uncut = train("uncut")
     assert len(uncut) < schedule.epochs
@@ -288,8 +301,7 @@ def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp
     killed(monkeypatch, lambda: train("cut"), 3)
     columns = uncut.columns.drop("seconds")
     exact(train("cut")[columns], uncut[columns])
-    kept = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("uncut", "cut")]
-    assert kept[0] == kept[1]
+    exact(answers("cut"), answers("uncut"))
 
 
 def test_measures_of_a_run_are_those_of_its_test_predictions(undisturbed):

@@ -14,7 +14,7 @@ from scipy import stats
 
 from cxrlib import files, heatmaps, labels, predict, study, targets
 from cxrlib.errors import InputError
-from cxrlib.networks import models, training
+from cxrlib.networks import Recipe, models, training
 from cxrlib.networks.backend import keras
 from cxrlib.study.runs import chosen
 from cxrlib.targets import TARGETS
@@ -364,19 +364,13 @@ def retrain(profile, run, *, seed, shuffled=False):
     experiment = profile.experiment(run.experiment)
     radiographs = study.radiographs(profile, experiment)
     with files.locked(folder):
-        training.train(
-            folder,
-            architecture=run.architecture,
-            weights=None,
-            schedule=profile.schedule(experiment, run.architecture),
-            online=experiment.online,
-            pixels=study.pixels(profile, experiment),
-            radiographs=shuffle(radiographs, seed) if shuffled else radiographs,
-            seed=seed,
-            precision=run.info["precision"],
-            label=folder.name,
-            lines=True,
+        schedule = profile.schedule(experiment, run.architecture)
+        recipe = Recipe(
+            run.architecture, None, schedule, experiment.online, seed, run.info["precision"]
         )
+        dealt = shuffle(radiographs, seed) if shuffled else radiographs
+        pixels = study.pixels(profile, experiment)
+        training.fit(folder, recipe, pixels, dealt, label=folder.name, lines=True)
     return models.load(folder / "model.keras")
 
 

@@ -1,6 +1,89 @@
-"""Networks: built, fed with batches, trained. On any backend of Keras 3.
+"""Networks: what there are, how they learn, and (in its modules) building and training them.
 
-Importing this room is fast; its modules bring Keras along, which takes seconds.
+Importing this room is fast; its modules bring Keras along, which takes seconds. An architecture is
+one row of `ARCHITECTURES`: with it and a builder in `networks.models` it can be trained, explained,
+tabulated and drawn.
 """
 
-ARCHITECTURES = ("densenet121", "resnet50", "efficient")
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Architecture(NamedTuple):
+    """What the study knows of a kind of network.
+
+    Attributes:
+        label: What readers call it.
+        builder: What builds it: a function of `networks.models`, or a class of
+            `keras.applications` by its name.
+        colours: Of its curves and dots, from random weights and from ImageNet's (Okabe and Ito's
+            colours, which colour-blind people tell apart).
+        heatmap: How it is explained: "grad_cam" or "saliency", a function of `heatmaps`.
+        smallest: Smallest edge of an image in pixels; the final feature map has a pixel left then.
+        pretrained: Whether ImageNet weights exist. Such a network is deep: it has two arms, and a
+            profile's `deep_epochs` shorten its training.
+        steps_per_call: Training steps that TensorFlow takes at a call. Between two calls Python
+            takes a tenth of the time of Efficient's short steps; a deep network's steps are long,
+            and the loop would make DenseNet-121 start 10 s later.
+    """
+
+    label: str
+    builder: str
+    colours: tuple[str, ...]
+    heatmap: str
+    smallest: int
+    pretrained: bool
+    steps_per_call: int = 1
+
+
+ARCHITECTURES = {
+    "densenet121": Architecture(
+        "DenseNet-121", "DenseNet121", ("#0072b2", "#56b4e9"), "grad_cam", 32, True
+    ),
+    "resnet50": Architecture("ResNet-50", "ResNet50", ("#d55e00", "#e69f00"), "grad_cam", 32, True),
+    "efficient": Architecture(
+        "Efficient", "efficient", ("#009e73",), "saliency", 121, False, steps_per_call=16
+    ),
+}
+"""The networks of the study by name, in the order in which tables and figures show them."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast a network learns: Adam with AMSGrad, binary cross-entropy.
+
+    norm_images: training images that batch normalisation's averages are taken from anew before each
+    validation; 0 leaves the running averages, as the paper does.
+    """
+
+    batch_size: int
+    epochs: int
+    passes_per_epoch: int
+    reduce_after: int
+    stop_after: int
+    learning_rate: float = 1e-4
+    reduce_factor: float = 0.5
+    reduce_min_delta: float = 1e-4
+    reduce_cooldown: int = 2
+    min_learning_rate: float = 1e-8
+    norm_images: int = 0
+
+
+class Recipe(NamedTuple):
+    """Everything that decides a network's training but its images.
+
+    Attributes:
+        architecture: A name of `ARCHITECTURES`.
+        weights: To start from, as `models.build` takes them.
+        schedule: How long and how fast it learns.
+        online: `augment.Ranges` for training images, or None.
+        seed: Of initial weights, order and augmentation.
+        precision: "float32" or "bfloat16" (weights stay float32).
+    """
+
+    architecture: str
+    weights: str | None
+    schedule: Schedule
+    online: object
+    seed: int
+    precision: str = "float32"

@@ -9,6 +9,7 @@ import functools
 import logging
 import os
 import platform
+import re
 from pathlib import Path
 
 from cxrlib.errors import InputError
@@ -49,8 +50,13 @@ _MALLOPT = {
 
 _keep_freed_memory()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 with _muted():
     import keras
+# Set here, not taken from a user's ~/.keras/keras.json: they change results.
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
 # In a notebook TensorFlow would print that it traces each of several networks anew.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
@@ -66,6 +72,25 @@ def set_threads(threads):
         with contextlib.suppress(RuntimeError):  # it has computed already: the limit stands or not
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def count_threads(threads):
+    """Returns how many processor threads a training takes: all there are for 0.
+
+    Elsewhere than on TensorFlow it always takes all. Sums over several threads round otherwise
+    than on one, so their number changes results.
+    """
+    limited = threads and keras.backend.backend() == "tensorflow"
+    return threads if limited else len(os.sched_getaffinity(0))
+
+
+def processor():
+    """Returns the kind of processor: the same seed gives other results on another one."""
+    info = Path("/proc/cpuinfo")
+    told = info.read_text() if info.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    sets = [one for one in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f" {one}" in told]
+    return ", ".join([name.group(1) if name else platform.machine(), *sets[-1:]])
 
 
 def devices(batch_size):

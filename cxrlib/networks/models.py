@@ -3,6 +3,7 @@
 Keras 3 only: they build and train on any of its backends.
 """
 
+import functools
 import socket
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,6 @@ from cxrlib.targets import TARGETS
 layers = keras.layers
 
 EFFICIENT_FILTERS = (16, 32, 48, 64, 80)
-SMALLEST = {"densenet121": 32, "resnet50": 32, "efficient": 121}
-"""Smallest image edge that leaves at least one pixel of the final feature map."""
 
 
 class WeightsUnavailable(Exception):
@@ -32,10 +31,10 @@ def build(architecture, image_size, weights=None):
     of `TARGETS`. The model's name is the architecture.
 
     Args:
-        architecture: densenet121 (7,042,629 parameters), resnet50 (23,597,957) or
-            efficient (233,605).
+        architecture: A name of `ARCHITECTURES`: densenet121 (7,042,629 parameters), resnet50
+            (23,597,957) or efficient (233,605).
         image_size: Edge of the images in pixels.
-        weights: None for random initialisation, "imagenet" (deep networks only; Keras downloads
+        weights: None for random initialisation, "imagenet" (where there are such; Keras downloads
             them once), or the path of a weights file: Keras' own ImageNet file without top for
             the deep networks, one that `model.save_weights` wrote for efficient.
 
@@ -49,16 +48,18 @@ def build(architecture, image_size, weights=None):
     if architecture not in ARCHITECTURES:
         names = ", ".join(ARCHITECTURES)
         raise InputError(f"unknown architecture {architecture!r}: expected one of {names}")
-    if not isinstance(image_size, int) or image_size < SMALLEST[architecture]:
+    row = ARCHITECTURES[architecture]
+    if not isinstance(image_size, int) or image_size < row.smallest:
         raise InputError(
-            f"image_size {image_size!r} is too small for {architecture}:"
-            f" at least {SMALLEST[architecture]}"
+            f"image_size {image_size!r} is too small for {architecture}: at least {row.smallest}"
+        )
+    if weights == "imagenet" and not row.pretrained:
+        raise InputError(
+            f"there are no ImageNet weights for {architecture}: use weights=None or a file"
         )
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise InputError(f"no weights file {weights}")
-    if architecture == "efficient":
-        return _efficient(image_size, weights)
-    return _deep(architecture, image_size, weights)
+    return _BUILDERS[architecture](image_size, weights)
 
 
 def load(path):
@@ -77,11 +78,8 @@ def load(path):
     return model
 
 
-def _deep(architecture, image_size, weights):
-    application = {
-        "densenet121": keras.applications.DenseNet121,
-        "resnet50": keras.applications.ResNet50,
-    }[architecture]
+def _deep(architecture, application, image_size, weights):
+    """Builds one of Keras' own applications, with our scaling before it and five answers after."""
     inputs, scaled = _scaled(image_size)
     with _weights_errors(architecture, weights):
         base = application(
@@ -123,9 +121,8 @@ def _weights_errors(architecture, weights):
         socket.setdefaulttimeout(patience)
 
 
-def _efficient(image_size, weights):
-    if weights == "imagenet":
-        raise InputError("there are no ImageNet weights for efficient: use weights=None or a file")
+def efficient(image_size, weights=None):
+    """Builds the small network of Pasa et al. (2019), as `build` does."""
     inputs, x = _scaled(image_size)
     for i, filters in enumerate(EFFICIENT_FILTERS, start=1):
         x = _efficient_block(x, filters, first=i == 1, name=f"block{i}")
@@ -168,3 +165,19 @@ def _conv_bn_relu(x, filters, kernel, stride, name):
     )(x)
     x = layers.BatchNormalization(name=f"{name}_bn")(x)
     return layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def _builder(architecture, builder):
+    """Returns the function of (image_size, weights) that a row of `ARCHITECTURES` names."""
+    if builder in globals():
+        return globals()[builder]
+    if not hasattr(keras.applications, builder):
+        raise InputError(
+            f"architecture {architecture}: networks.models has no function {builder!r}, nor"
+            " keras.applications such a network"
+        )
+    return functools.partial(_deep, architecture, getattr(keras.applications, builder))
+
+
+# Looked up as this module is imported: a row that names nothing is refused before any training.
+_BUILDERS = {name: _builder(name, row.builder) for name, row in ARCHITECTURES.items()}

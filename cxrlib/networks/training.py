@@ -1,4 +1,4 @@
-"""Train one arm into its run folder, and go on from the last epoch after a kill.
+"""Train a network into a run folder, and go on from the last epoch after a kill.
 
 What an epoch leaves behind is written in an order that a kill at any moment survives: first the
 checkpoint of epoch n, then the history with n rows, then older checkpoints go. So the number of
@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cxrlib import metrics
 from cxrlib.files import reading, replacing, write_csv
-from cxrlib.networks import models
+from cxrlib.networks import ARCHITECTURES, models
 from cxrlib.networks.backend import PRECISIONS, devices, keras, shared
 from cxrlib.networks.batches import Batches
 from cxrlib.targets import TARGETS
@@ -33,33 +32,17 @@ def harsh_accuracy(y_true, y_pred):
     return ops.cast(ops.all(right, axis=-1), "float32")
 
 
-def train(
-    folder,
-    *,
-    architecture,
-    weights,
-    schedule,
-    online,
-    pixels,
-    radiographs,
-    seed,
-    precision="float32",
-    label="",
-    lines=False,
-):
-    """Trains one arm and writes history.csv, model.keras, predictions.csv and metrics.csv.
+def fit(folder, recipe, pixels, radiographs, *, label="", lines=False, bench=None):
+    """Trains a network, or goes on where it was cut; writes history.csv, then model.keras.
 
     Args:
         folder: The run folder. A history and checkpoint there are continued, epoch by epoch.
-        architecture, weights: As `models.build` takes them.
-        schedule: `experiments.Schedule`.
-        online: `augment.Ranges` for training images, or None.
+        recipe: `networks.Recipe`.
         pixels: uint8 (n, size, size, 3), row by row the radiographs.
-        radiographs: DataFrame of n rows with split, targets, file, group, patient, copy.
-        seed: Of initial weights, order and augmentation.
-        precision: "float32" or "bfloat16" (weights stay float32).
+        radiographs: DataFrame of n rows with split and targets.
         label: What the progress bar calls this run.
         lines: Report a line an epoch instead of drawing a bar.
+        bench: As `start` takes it.
 
     Returns:
         The history, a DataFrame with one row an epoch.
@@ -69,98 +52,89 @@ def train(
         Diverged: No epoch has a validation loss.
     """
     history = _read_history(folder)
-    if (folder / "model.keras").exists():  # written last: trained before what followed was cut
-        _remove_checkpoints(folder)
-        return history
-    keras.utils.set_random_seed(seed)
-    used = devices(schedule.batch_size)
-    if not _done(history, schedule):
-        with shared(used):
-            if len(history):
-                newest = _checkpoint(folder, len(history))
-                with reading(newest):
-                    model = _with_measures(keras.saving.load_model(newest))
-            else:
-                model = start(architecture, pixels.shape[1], weights, schedule, precision)
-            recorder = _Recorder(folder, history, schedule)
-            batches, others = (
-                _batches(pixels, radiographs, "train", schedule, seed, online, share=len(used) or 1)
-                for _ in range(2)
-            )
-            model.fit(
-                batches,
-                validation_data=_batches(pixels, radiographs, "validation", schedule),
-                epochs=schedule.epochs,
-                initial_epoch=len(history),
-                shuffle=False,  # Batches draws the order itself, so that it can be continued
-                callbacks=[
-                    keras.callbacks.LambdaCallback(
-                        on_epoch_begin=lambda epoch, _: batches.start(epoch)
-                    ),
-                    *recorder.followers,
-                    recorder,
-                    _Undivided(),
-                    _Norms(others, schedule),
-                    _Progress(label, schedule.epochs, lines),
-                ],
-                verbose=0,
-            )
-        history = recorder.history
-    if history["val_loss"].isna().all():
-        raise Diverged(f"training diverged: no validation loss in {len(history)} epochs")
-    trained = models.load(_checkpoint(folder, best_epoch(history)))
-    model = _in_float32(trained, architecture, pixels.shape[1])
-    predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
-    write_csv(predictions, folder / "predictions.csv")
-    test = predictions[predictions["split"] == "test"]
-    write_csv(metrics.of_predictions(test), folder / "metrics.csv")
-    with replacing(folder / "model.keras") as temporary:
-        model.save(temporary)
+    if not (folder / "model.keras").exists():
+        if not _done(history, recipe.schedule):
+            progress = _Progress(label, recipe.schedule.epochs, lines)
+            history = _fit(folder, recipe, pixels, radiographs, history, progress, bench)
+        if history["val_loss"].isna().all():
+            raise Diverged(f"training diverged: no validation loss in {len(history)} epochs")
+        trained = models.load(_checkpoint(folder, best_epoch(history)))
+        with replacing(folder / "model.keras") as temporary:
+            _in_float32(trained, recipe.architecture, pixels.shape[1]).save(temporary)
     _remove_checkpoints(folder)
     return history
 
 
-def start(architecture, image_size, weights, schedule, precision):
+def _fit(folder, recipe, pixels, radiographs, history, progress, bench):
+    """Trains epoch by epoch; returns the whole history."""
+    schedule, used = recipe.schedule, devices(recipe.schedule.batch_size)
+    keras.utils.set_random_seed(recipe.seed)
+    with shared(used):
+        if len(history):
+            newest = _checkpoint(folder, len(history))
+            with reading(newest):
+                model = _with_measures(keras.saving.load_model(newest))
+        else:
+            model = start(recipe, pixels.shape[1], bench)
+        recorder = _Recorder(folder, history, schedule)
+        batches, others = (
+            _batches(pixels, radiographs, "train", recipe, share=len(used) or 1) for _ in range(2)
+        )
+        model.fit(
+            batches,
+            validation_data=_batches(pixels, radiographs, "validation", recipe),
+            epochs=schedule.epochs,
+            initial_epoch=len(history),
+            shuffle=False,  # Batches draws the order itself, so that it can be continued
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, _: batches.start(epoch)
+                ),
+                *recorder.followers,
+                recorder,
+                _Undivided(),
+                _Norms(others, schedule),
+                progress,
+            ],
+            verbose=0,
+        )
+    return recorder.history
+
+
+def start(recipe, image_size, bench=None):
     """Returns a network ready for its first step.
 
-    Networks of one shape that follow one another in a process are one network, whose weights and
-    optimizer begin anew: tracing it again would take longer than many an epoch.
-
     Args:
-        architecture, image_size, weights: As `models.build` takes them.
-        schedule: `experiments.Schedule`.
-        precision: "float32" or "bfloat16" (weights stay float32).
+        recipe: `networks.Recipe`.
+        image_size: Edge of the images in pixels.
+        bench: A dict that the caller keeps over several trainings. A network of the same shape in
+            it begins anew, weights and optimizer: tracing another one would take longer than many
+            an epoch. Whoever hands a bench over has no use for the network that it holds.
 
     Returns:
-        A compiled `keras.Model`; the one that was given before is no longer to be used.
+        A compiled `keras.Model`.
 
     Raises:
         As `models.build`.
     """
-    keras.config.set_dtype_policy(PRECISIONS[precision])
+    keras.config.set_dtype_policy(PRECISIONS[recipe.precision])
     try:
-        built = models.build(architecture, image_size, weights)
+        built = models.build(recipe.architecture, image_size, recipe.weights)
     finally:
         keras.config.set_dtype_policy("float32")
-    shape = (architecture, image_size, precision, keras.distribution.distribution())
-    if shape in _STARTED:
-        model = _STARTED[shape]
+    shape = (recipe.architecture, image_size, recipe.precision, keras.distribution.distribution())
+    if bench and shape in bench:
+        model = bench[shape]
         model.set_weights(built.get_weights())
         for variable in model.optimizer.variables:
             variable.assign(ops.zeros(variable.shape, variable.dtype))
     else:
-        model = _compiled(built, architecture)
-        _STARTED.clear()  # one is kept, so that memory does not grow with the arms
-        _STARTED[shape] = model
-    model.optimizer.learning_rate = schedule.learning_rate
+        model = _compiled(built, recipe.architecture)
+        if bench is not None:
+            bench.clear()  # one is kept, so that memory does not grow with the arms
+            bench[shape] = model
+    model.optimizer.learning_rate = recipe.schedule.learning_rate
     return model
-
-
-_STARTED = {}
-
-# Between two calls Python takes a tenth of the time of Efficient's short steps. The others' steps
-# are long, and the loop would make DenseNet-121 start 10 s later.
-_STEPS_PER_CALL = {"efficient": 16}
 
 
 def _compiled(model, architecture):
@@ -169,7 +143,7 @@ def _compiled(model, architecture):
         keras.optimizers.Adam(beta_1=0.9, beta_2=0.999, amsgrad=True),
         loss="binary_crossentropy",
         metrics=[keras.metrics.BinaryAccuracy(name="accuracy"), harsh_accuracy],
-        steps_per_execution=_STEPS_PER_CALL.get(architecture, 1) if on_tensorflow else 1,
+        steps_per_execution=ARCHITECTURES[architecture].steps_per_call if on_tensorflow else 1,
         # On a processor XLA makes DenseNet-121 start a minute later and no step faster.
         jit_compile=False if on_tensorflow else "auto",
     )
@@ -223,20 +197,15 @@ def features(model, pixels, radiographs, batch_size):
     return pooled.predict(Batches(pixels, radiographs[list(TARGETS)], rows, batch_size), verbose=0)
 
 
-def _batches(pixels, radiographs, split, schedule, seed=None, online=None, share=1):
+def _batches(pixels, radiographs, split, recipe, share=1):
+    """Returns the batches of a split: training images in a new order each epoch, and augmented."""
     rows = radiographs.index[radiographs["split"] == split].to_numpy()
-    passes = schedule.passes_per_epoch if split == "train" else 1
-    targets = radiographs[list(TARGETS)].to_numpy()
-    return Batches(
-        pixels,
-        targets,
-        rows,
-        schedule.batch_size,
-        seed=seed,
-        ranges=online,
-        passes=passes,
-        share=share,
-    )
+    targets, size = radiographs[list(TARGETS)].to_numpy(), recipe.schedule.batch_size
+    if split != "train":
+        return Batches(pixels, targets, rows, size, share=share)
+    options = {"seed": recipe.seed, "ranges": recipe.online}
+    options["passes"] = recipe.schedule.passes_per_epoch
+    return Batches(pixels, targets, rows, size, share=share, **options)
 
 
 def _in_float32(trained, architecture, image_size):

@@ -7,20 +7,15 @@ from matplotlib.lines import Line2D
 
 from cxrlib import labels, paper, shortcuts, targets
 from cxrlib.metrics import calibration
+from cxrlib.networks import ARCHITECTURES
+from cxrlib.study.experiments import EXPERIMENTS
 from cxrlib.study.runs import join_histories, join_metrics
 
-ARM_COLOURS = dict(
-    zip(
-        [
-            ("densenet121", "none"),
-            ("densenet121", "imagenet"),
-            ("resnet50", "none"),
-            ("resnet50", "imagenet"),
-            ("efficient", "none"),
-        ],
-        ["#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73"],  # Okabe and Ito: colour-blind safe
-    )
-)
+ARM_COLOURS = {
+    (name, weights): colour
+    for name, row in ARCHITECTURES.items()
+    for weights, colour in zip(("none", "imagenet"), row.colours)
+}
 GROUPS = {
     "normal": "Normal",
     "virus": "Virus",
@@ -30,13 +25,10 @@ GROUPS = {
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
-EXPERIMENT_COLOURS = {
-    "A": "#0072b2",
-    "A-cropped": "#56b4e9",
-    "B": "#e69f00",
-    "C-uncropped": "#cc79a7",
-    "C": "#009e73",
+EXPERIMENT_COLOURS = {"A-cropped": "#56b4e9", "C-uncropped": "#cc79a7"} | {
+    name: experiment.colour for name, experiment in EXPERIMENTS.items()
 }
+EXPERIMENT_COLOURS = dict(sorted(EXPERIMENT_COLOURS.items()))
 CHANGE_COLOURS = {
     "lesion removed": "#e69f00",
     "mark removed": "#00a878",

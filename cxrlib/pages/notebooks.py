@@ -2,16 +2,47 @@
 
 import ast
 import dataclasses
+import re
 from pathlib import Path
 
 from cxrlib import files
 from cxrlib.errors import InputError
-from cxrlib.study import profiles
+from cxrlib.study import experiments, profiles
 
 
 def names():
     """Lists the notebooks by name, in reading order: 01-data, ..."""
     return sorted(path.stem for path in (files.root() / "notebooks").glob("*.md"))
+
+
+def code(name):
+    """Returns the code of a notebook's cells, as one program."""
+    import jupytext
+
+    text = (files.root() / "notebooks" / f"{name}.md").read_text(encoding="utf-8")
+    cells = jupytext.reads(text, fmt="md:myst").cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def needs(name):
+    """Lists the experiments whose runs a notebook shows.
+
+    That of experiment X, called NN-experiment-x, needs X; others that ask `study` for runs need
+    all of them.
+    """
+    letter = name.rpartition("-experiment-")[2].upper()
+    if letter in experiments.EXPERIMENTS:
+        return [letter]
+    asks = re.search(r"\bstudy\.(ensure|every|by_experiment)\b", code(name))
+    return list(experiments.EXPERIMENTS) if asks else []
+
+
+def reads(name):
+    """Lists the kept numbers that a notebook may show, as paths from the study's folder."""
+    if '"results"' not in code(name):
+        return []
+    root = files.root()
+    return sorted(str(path.relative_to(root)) for path in root.glob("results/**/*.csv"))
 
 
 def begin(namespace):

@@ -1,4 +1,4 @@
-"""Experiments A, B and C of the paper, as data, and which initialisation B and C take.
+"""The experiments, as data: A, B and C of the paper.
 
 All numbers are the paper's (Albert 2020). A profile may shorten a schedule, never the treatment.
 """
@@ -6,11 +6,9 @@ All numbers are the paper's (Albert 2020). A profile may shorten a schedule, nev
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-
 from cxrlib.errors import InputError
 from cxrlib.images.augment import Ranges
+from cxrlib.networks import ARCHITECTURES, Schedule
 
 BEST = "best"
 
@@ -27,9 +25,9 @@ class Arm(NamedTuple):
     @property
     def name(self):
         """How the arm is called on the command line and in folders."""
-        if self.architecture == "efficient":
-            return self.architecture  # Pasa et al. published no weights: it starts from nothing
-        return f"{self.architecture}-{self.weights}"
+        if ARCHITECTURES[self.architecture].pretrained:
+            return f"{self.architecture}-{self.weights}"
+        return self.architecture  # there are no weights to choose from: it starts from nothing
 
 
 @dataclass(frozen=True)
@@ -49,47 +47,31 @@ class Copies:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long and how fast an arm learns: Adam with AMSGrad, binary cross-entropy.
-
-    norm_images: training images that batch normalisation's averages are taken from anew before each
-    validation; 0 leaves the running averages, as the paper does.
-    """
-
-    batch_size: int
-    epochs: int
-    passes_per_epoch: int
-    reduce_after: int
-    stop_after: int
-    learning_rate: float = 1e-4
-    reduce_factor: float = 0.5
-    reduce_min_delta: float = 1e-4
-    reduce_cooldown: int = 2
-    min_learning_rate: float = 1e-8
-    norm_images: int = 0
-
-
-@dataclass(frozen=True)
 class Experiment:
-    """One experiment: its arms, what is done to images, and its schedule."""
+    """One experiment: its arms, what is done to images, and its schedule.
+
+    published: whether it is the paper's, so that its numbers stand beside the paper's.
+    """
 
     name: str
     title: str
+    colour: str
     arms: tuple[Arm, ...]
     treatment: str
     copies: Copies | None
     online: Ranges | None
     schedule: Schedule
+    published: bool = True
 
 
-_ALL_ARMS = (
-    Arm("densenet121", "none"),
-    Arm("densenet121", "imagenet"),
-    Arm("resnet50", "none"),
-    Arm("resnet50", "imagenet"),
-    Arm("efficient", "none"),
+_ALL_ARMS = tuple(
+    Arm(name, weights)
+    for name, row in ARCHITECTURES.items()
+    for weights in (("none", "imagenet") if row.pretrained else ("none",))
 )
-_BEST_ARMS = (Arm("densenet121", BEST), Arm("resnet50", BEST), Arm("efficient", "none"))
+_BEST_ARMS = tuple(
+    Arm(name, BEST if row.pretrained else "none") for name, row in ARCHITECTURES.items()
+)
 _COPIES = Copies(
     train=15,
     test=12,
@@ -112,6 +94,7 @@ _COPIES = Copies(
 A = Experiment(
     name="A",
     title="images as they are",
+    colour="#0072b2",
     arms=_ALL_ARMS,
     treatment="raw",
     copies=None,
@@ -121,6 +104,7 @@ A = Experiment(
 B = Experiment(
     name="B",
     title="augmented COVID images",
+    colour="#e69f00",
     arms=_BEST_ARMS,
     treatment="raw",
     copies=_COPIES,
@@ -130,6 +114,7 @@ B = Experiment(
 C = Experiment(
     name="C",
     title="cropped, equalised, augmented while training",
+    colour="#009e73",
     arms=_BEST_ARMS,
     treatment="cropped+clahe",
     copies=_COPIES,
@@ -139,6 +124,7 @@ C = Experiment(
     schedule=Schedule(batch_size=5, epochs=50, passes_per_epoch=2, reduce_after=5, stop_after=15),
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (A, B, C)}
+"""The experiments of the study by name. Another one is an entry here and a chapter of its own."""
 
 
 def find(name):
@@ -163,49 +149,3 @@ def find_arm(experiment, name):
             return arm
     names = ", ".join(arm.name for arm in experiment.arms)
     raise InputError(f"experiment {experiment.name} has no arm {name!r}: expected one of {names}")
-
-
-def radiographs(experiment, cohort):
-    """Lists the images that an experiment trains and tests on.
-
-    Args:
-        experiment: An `Experiment`.
-        cohort: A cohort with the column `split`.
-
-    Returns:
-        The cohort with a column `copy`: 0 for an image as it is. Where the experiment makes
-        copies, each COVID row is replaced by its augmented copies 1, 2, ..., as in the image
-        sets that the paper released, which hold the copies only.
-    """
-    cohort = cohort.assign(copy=0)
-    if experiment.copies is None:
-        return cohort
-    is_covid = cohort["group"] == "covid"
-    times = [experiment.copies.of(split)[0] for split in cohort.loc[is_covid, "split"]]
-    copied = cohort[is_covid].loc[cohort.index[is_covid].repeat(times)]
-    copied["copy"] = copied.groupby(level=0).cumcount() + 1
-    return pd.concat([cohort[~is_covid], copied]).reset_index(drop=True)
-
-
-def choose_weights(losses):
-    """Chooses the initialisation that B and C take for an architecture.
-
-    Args:
-        losses: Maps "none" and "imagenet" to the best *validation* loss that the arm reached in
-            Experiment A; an arm that did not run is left out.
-
-    Returns:
-        "none" or "imagenet".
-
-    Raises:
-        InputError: Neither ran.
-    """
-    losses = {weights: loss for weights, loss in losses.items() if not np.isnan(loss)}
-    if not losses:
-        raise InputError("no arm of this architecture ran in experiment A: train one there first")
-    return min(losses, key=lambda weights: (losses[weights], weights))
-
-
-def copy_generator(file, copy):
-    """Returns the random generator of one augmented copy: the same wherever it is made."""
-    return np.random.default_rng([copy, *file.encode()])

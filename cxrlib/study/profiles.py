@@ -12,6 +12,7 @@ import yaml
 
 from cxrlib import images
 from cxrlib.errors import InputError
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.study import experiments
 
 COHORTS = ("phantom", "coronahack", "folder")
@@ -138,11 +139,12 @@ class Profile:
 
         So a study with other epochs, say, never overwrites the runs of this one.
         """
-        facts = dataclasses.asdict(self)
-        for name in ("name", "data", "arms", "threads", "more_seeds"):  # they change no run
-            del facts[name]
-        if not self.folds:
-            del facts["folds"], facts["fold"]
+        facts = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default  # so a new parameter renames no study
+            and field.name not in ("name", "data", "arms", "threads", "more_seeds")  # change no run
+        }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:8]}"
 
@@ -150,7 +152,7 @@ class Profile:
         """Returns an experiment's schedule as this profile shortens it."""
         schedule = experiment.schedule
         epochs = self.epochs or schedule.epochs
-        if architecture != "efficient" and self.deep_epochs:
+        if ARCHITECTURES[architecture].pretrained and self.deep_epochs:
             epochs = min(epochs, self.deep_epochs)
         return dataclasses.replace(
             schedule,

@@ -1,0 +1,273 @@
+"""A profile's radiographs: the cohort, what is known of each, and the pixels that networks see."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from cxrlib import cohort as cohorts
+from cxrlib import files, images, phantom, targets
+from cxrlib.errors import InputError
+from cxrlib.heatmaps import attention
+from cxrlib.images import augment, marks
+from cxrlib.study import profiles, provenance
+
+DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
+"""Packages that make pixels of files: another version may make others."""
+
+
+@functools.cache
+def cohort(profile):
+    """Makes a profile's cohort: radiographs, targets and split.
+
+    Returns:
+        A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have what
+        `phantom.table` says of them. A user's table that has a split keeps it, and every row.
+
+    Raises:
+        InputError: The data are missing or not what the profile says.
+    """
+    table = everything(profile)
+    if "split" in table and not profile.folds:
+        return table
+    if profile.cohort != "phantom":
+        table = cohorts.sample(table, profile.counts)
+    if profile.folds:
+        return cohorts.split_in_folds(table, profile.seed, profile.folds, profile.fold)
+    if profile.split == profiles.BY_PATIENT:
+        return cohorts.split_by_patient(table, profile.seed)
+    return cohorts.split_by_image(table)
+
+
+def split(profile):
+    """Returns how a profile's cohort is split: "paper", "by-patient", "given", or "fold 2 of 5"."""
+    if profile.folds:
+        return f"fold {profile.fold} of {profile.folds}"
+    return "given" if "split" in everything(profile) else profile.split
+
+
+@functools.cache
+def everything(profile):
+    """Returns all radiographs that a profile may draw from."""
+    if profile.cohort == "phantom":
+        ties = {"mark_tie": profile.mark_tie, "source_tie": profile.source_tie}
+        return phantom.table(profile.counts, **ties).assign(path="", publication="")
+    if not profile.data:
+        raise InputError("data is empty: name the dataset's folder, or the CSV file that lists it")
+    read = {"coronahack": cohorts.read_coronahack, "folder": cohorts.read_folder}
+    return read[profile.cohort](files.root() / profile.data)
+
+
+def radiographs(profile, experiment):
+    """Lists the images that an experiment trains and tests on (see `with_copies`)."""
+    return with_copies(experiment, cohort(profile))
+
+
+def with_copies(experiment, cohort):
+    """Lists the images that an experiment trains and tests on.
+
+    Args:
+        experiment: An `Experiment`.
+        cohort: A cohort with the column `split`.
+
+    Returns:
+        The cohort with a column `copy`: 0 for an image as it is. Where the experiment makes
+        copies, each COVID row is replaced by its augmented copies 1, 2, ..., as in the image
+        sets that the paper released, which hold the copies only.
+    """
+    cohort = cohort.assign(copy=0)
+    if experiment.copies is None:
+        return cohort
+    is_covid = cohort["group"] == "covid"
+    times = [experiment.copies.of(split)[0] for split in cohort.loc[is_covid, "split"]]
+    copied = cohort[is_covid].loc[cohort.index[is_covid].repeat(times)]
+    copied["copy"] = copied.groupby(level=0).cumcount() + 1
+    return pd.concat([cohort[~is_covid], copied]).reset_index(drop=True)
+
+
+def copy_generator(file, copy):
+    """Returns the random generator of one augmented copy: the same wherever it is made."""
+    return np.random.default_rng([copy, *file.encode()])
+
+
+def image(profile, row):
+    """Renders one radiograph as the cohort has it, without treatment or augmentation.
+
+    Args:
+        profile: The study's profile; its `cover` is painted over.
+        row: A row of the cohort. On a real radiograph a `mark` is pasted, at a place drawn from its
+            file name, or a `change` (one of `marks.CHANGES`) is made to the marks that it has.
+
+    Returns:
+        uint8 array (size, size, 3).
+
+    Raises:
+        InputError: As `images.load` and `images.cover`.
+    """
+    if row["path"]:
+        loaded = images.load(row["path"], profile.image_size)
+        if row.get("mark", "none") != "none":
+            rng = copy_generator(row["file"], 0)
+            loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+        if row.get("change") in marks.CHANGES:
+            loaded = marks.CHANGES[row["change"]](loaded, marks.find(loaded))
+        return images.cover(loaded, profile.cover)
+    known = _simulated(profile, row)
+    return images.cover(known.image, profile.cover, known.lungs)
+
+
+def truth(profile, row):
+    """Returns what is known of a phantom for sure, and nothing for a real radiograph.
+
+    Returns:
+        Dict of "lungs", "lesions", "marks" and "devices" -> bool mask (size, size); empty if real.
+    """
+    if row["path"]:
+        return {}
+    known = _simulated(profile, row)
+    return {name: getattr(known, name) for name in ("lungs", "lesions", "marks", "devices")}
+
+
+def regions(profile, experiment, row):
+    """Returns what `truth` knows, where an experiment's augmentation and treatment have put it.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        row: A row of its `radiographs`.
+
+    Returns:
+        As `truth`.
+    """
+    known = truth(profile, row)
+    if row["copy"]:
+        moved = _transform(experiment, row)._replace(brightness=1.0)
+        for name, mask in known.items():
+            grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
+            known[name] = augment.apply(grey, moved)[..., 0] > 127
+    return {name: images.place(mask, experiment.treatment) for name, mask in known.items()}
+
+
+def _transform(experiment, row):
+    """Returns the transform that made an augmented copy."""
+    ranges = experiment.copies.of(row["split"])[1]
+    return augment.draw(ranges, copy_generator(row["file"], row["copy"]))
+
+
+def _simulated(profile, row):
+    asked = {"target": row["group"], "mark": row["mark"], "source": row["source"]}
+    return phantom.simulate(int(row["index"]), profile.image_size, **asked)
+
+
+def pixels(profile, experiment, table=None):
+    """Returns radiographs as an experiment treats them, rendered once and kept on disk.
+
+    Args:
+        profile: The study's profile.
+        experiment: An `Experiment`.
+        table: The radiographs, with a column `copy`; the experiment's own (`radiographs`) if None.
+
+    Returns:
+        Read-only uint8 memory map (n, size, size, 3), row by row the radiographs.
+    """
+    table = radiographs(profile, experiment) if table is None else table
+    keys = _pixel_keys(profile, experiment, table)
+    name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(keys)[:8]}.npy"
+    path = files.root() / "data" / "pixels" / name
+
+    def render(i):
+        row = table.iloc[i]
+        pixels_of_row = image(profile, row)
+        if row["copy"]:
+            pixels_of_row = augment.apply(pixels_of_row, _transform(experiment, row))
+        return images.treat(pixels_of_row, experiment.treatment)
+
+    # A bar only for a person who waits: none in a log, none for what takes a moment.
+    bar = functools.partial(tqdm, desc="pixels", unit="image", delay=2, disable=None)
+    with files.locked(path):
+        return images.cache(path, keys, profile.image_size, render, bar)
+
+
+def _pixel_keys(profile, experiment, table):
+    """Digests, for each radiograph, all that its pixels are made from."""
+    code = provenance.digest("study.data.image", "images.treat", "images.augment.apply")
+    shared = [profile.image_size, profile.cover, experiment.treatment, code]
+    shared, keys = _digest([*shared, *map(version, DECODERS)]), []
+    for content, row in zip(_contents(table), table.to_dict("records")):
+        # The file's name draws where a mark is pasted.
+        facts = [shared, content, row["file"], row.get("mark"), row.get("change")]
+        if row["copy"]:
+            facts += _transform(experiment, row)
+        keys.append(_digest(facts)[:32])
+    return keys
+
+
+def _contents(table):
+    """Returns what each radiograph comes from: a file's content, or the simulator and its facts."""
+    if (table["path"] == "").all():
+        facts = table[["index", "group", "source"]]
+        return [f"phantom {index} {group} {source}" for index, group, source in facts.values]
+    return files.digests(table["path"])
+
+
+def fingerprint(profile, experiment):
+    """Digests what an experiment's pixels and targets are made from.
+
+    For phantoms the simulator's own source counts as data; for files their names and content do.
+    """
+    return _fingerprint(profile, radiographs(profile, experiment), experiment)
+
+
+def _fingerprint(profile, table, experiment):
+    simulated = (table["path"] == "").all()
+    content = provenance.digest("phantom.simulate") if simulated else files.digests(table["path"])
+    copies = experiment.copies and dataclasses.asdict(experiment.copies)
+    facts = [table.drop(columns="path").to_csv(index=False), content, copies]
+    return _digest(facts if profile.cover == "none" else [*facts, profile.cover])
+
+
+def lung_attention(profile, run):
+    """Measures the heatmaps of a finished run against what is known of its test radiographs.
+
+    Args:
+        profile: The study's profile.
+        run: One of its runs.
+
+    Returns:
+        DataFrame as `attention.measure` returns it, with experiment, arm, architecture, weights,
+        file, group, patient, copy and target: that of the radiograph's group, for which the heatmap
+        was made. Empty where nothing is known, as of real radiographs.
+    """
+    experiment = profile.experiment(run.experiment)
+    table = radiographs(profile, experiment)
+    test = table[table["split"] == "test"].reset_index(drop=True)
+    edge = run.heatmaps.shape[1]
+    known = (
+        {
+            name: images.shrink(mask, edge)
+            for name, mask in regions(profile, experiment, row).items()
+        }
+        for _, row in test.iterrows()
+    )
+    measured = attention.measure(run.heatmaps, known)
+    facts = test.loc[measured["row"], ["file", "group", "patient", "copy"]].reset_index(drop=True)
+    for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
+        facts.insert(place, name, run.info[name])
+    return facts.assign(target=facts["group"].map(targets.GROUP_TARGET)).join(measured)
+
+
+def version(package):
+    """Returns the version of an installed package, or "unknown"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, default=str, sort_keys=True).encode()).hexdigest()

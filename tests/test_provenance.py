@@ -1,0 +1,85 @@
+"""A digest of code changes when what is executed changes, and only then."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cxrlib.study import provenance
+
+ROOT = Path(__file__).parents[1]
+TRAINING = ("networks.training.fit", "networks.models.efficient", "images.treat")
+HEATMAPS = ("heatmaps.write", "heatmaps.saliency")
+
+
+@pytest.fixture
+def library(tmp_path):
+    """Changes text in a copy; returns whether the digests of training and heatmaps change."""
+    folders = [tmp_path / name for name in ("before", "after")]
+    for folder in folders:
+        shutil.copytree(ROOT / "cxrlib", folder / "cxrlib", ignore=shutil.ignore_patterns("*.pyc"))
+
+    def changed(module, old, new):
+        path = folders[1] / "cxrlib" / module
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        digests = [
+            [provenance.digest(*names, place=folder) for names in (TRAINING, HEATMAPS)]
+            for folder in folders
+        ]
+        return tuple(one != other for one, other in zip(*digests))
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("networks/training.py", "amsgrad=True", "amsgrad=False", (True, False)),
+        ("networks/training.py", "binary_crossentropy", "binary_focal_crossentropy", (True, False)),
+        (
+            "networks/batches.py",
+            "rng.permutation(self.rows)",
+            "rng.choice(self.rows)",
+            (True, False),
+        ),
+        ("networks/models.py", "(16, 32, 48, 64, 80)", "(16, 32, 48, 64, 96)", (True, False)),
+        ("images/__init__.py", "CLAHE_CLIP = 3.0", "CLAHE_CLIP = 2.0", (True, False)),
+        ("heatmaps/__init__.py", "SMOOTHING = 5 / 768", "SMOOTHING = 6 / 768", (False, True)),
+    ],
+)
+def test_a_change_of_what_is_executed_changes_what_it_makes(library, module, old, new, expected):
+    assert library(module, old, new) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("networks/training.py", '"""A training left no network', '"""No network is left'),
+        ("networks/training.py", "ops = keras.ops", "ops = keras.ops  # short"),
+        ("cohort/__init__.py", '"""Cohorts: tables', '"""Tables'),
+        ("pages/figures.py", "WIDTH = 8.0", "WIDTH = 9.0"),
+        ("networks/__init__.py", '"#009e73"', '"#000000"'),
+        ("study/experiments.py", 'title="images as they are"', 'title="untouched"'),
+        ("networks/models.py", "unknown architecture", "no such architecture"),
+    ],
+)
+def test_words_colours_and_what_is_not_called_change_nothing(library, module, old, new):
+    assert library(module, old, new) == (False, False)
+
+
+def test_a_program_changes_with_the_code_that_it_uses_and_not_with_its_comments():
+    program = "from cxrlib.pages import figures\nfigures.groups(table)"
+    assert provenance.digest_of_text(program) == provenance.digest_of_text(
+        f"# A remark.\n{program}"
+    )
+    other = program.replace("groups", "target_counts")
+    assert provenance.digest_of_text(program) != provenance.digest_of_text(other)
+
+
+def test_a_name_that_is_not_there_is_an_error():
+    assert provenance.knows("networks.training.fit")
+    assert not provenance.knows("networks.training.fitt")
+    with pytest.raises(KeyError, match="networks.training.fitt"):
+        provenance.digest("networks.training.fitt")
