@@ -218,17 +218,10 @@ def _summary(tested, positive, families, overlap, note):
     rows = np.concatenate([np.zeros(0, int), *compared])
     sides = families[rows[positive[rows]]], families[rows[~positive[rows]]]
     auc = right / pairs if pairs else np.nan
-    low, high = metrics.auc_interval(auc, *(_effective(side) / overlap for side in sides))
+    # A family of thirty weighs more than one of one, so they are worth fewer than there are.
+    sizes = (np.unique(side, return_counts=True)[1] for side in sides)
+    low, high = metrics.auc_interval(auc, *(metrics.kish(size) / overlap for size in sizes))
     if np.isnan(auc):
         note = note or "undefined: no fold has both answers in training and test"
     yes, no = (len(np.unique(side)) for side in sides)
     return dict(zip(_SUMMARY, (auc, low, high, yes, no, note)))
-
-
-def _effective(families):
-    """Kish's effective number of families, where each counts by its radiographs.
-
-    A family of thirty weighs more than one of one, so they are worth fewer than there are.
-    """
-    sizes = np.unique(families, return_counts=True)[1]
-    return sizes.sum() ** 2 / (sizes**2).sum() if len(sizes) else 0

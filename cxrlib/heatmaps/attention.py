@@ -85,18 +85,10 @@ def summary(measured, by, level=0.95):
         if part.empty:
             continue
         values = part.assign(lift=part["energy"] - part["area"])[names].to_numpy(float)
-        codes = metrics.coded(part["patient"], len(part))
-        sums = np.zeros((codes.max() + 1, len(names) + 1))
-        np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
-        found = metrics.resample(lambda w, sums=sums: _means(w @ sums), len(sums))
-        low, high = metrics.percentiles(*found, level).T
-        facts = dict(zip(by, key)) | {"n": len(part), "patients": len(sums)}
+        value, low, high = metrics.average(values, part["patient"], level)
+        facts = dict(zip(by, key)) | {"n": len(part), "patients": part["patient"].nunique()}
         parts.append(
-            pd.DataFrame({"measure": names, "value": found[0], "low": low, "high": high, **facts})
+            pd.DataFrame({"measure": names, "value": value, "low": low, "high": high, **facts})
         )
     columns = [*by, "measure", "value", "low", "high", "n", "patients"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def _means(sums):
-    return sums[:, :-1] / sums[:, -1:]
