@@ -124,7 +124,7 @@ def test_the_order_of_rows_does_not_matter_and_a_table_can_be_made_again():
     pd.testing.assert_frame_equal(comparison.paired(a, b), comparison.paired(a, mixed))
 
 
-def test_an_arm_is_not_told_from_itself_but_nothing_is_certain():
+def test_an_arm_does_not_differ_from_itself_but_nothing_is_certain():
     a, _ = arms(40, 6)
     table = comparison.paired(a, a)
     known = table[table["difference"].notna()]
@@ -185,7 +185,7 @@ def test_what_cannot_be_compared_is_refused_by_name(change, message):
         comparison.table({"one": a, "other": change(b)})
 
 
-def test_a_table_wants_two_arms_and_measures_that_exist():
+def test_a_table_needs_two_arms_and_measures_that_exist():
     a, b = arms(10, 10)
     with pytest.raises(InputError, match="1 arm to compare"):
         comparison.table({"a": a})

@@ -10,8 +10,9 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 
-from cxrlib import metrics
+from cxrlib import images, metrics
 from cxrlib.errors import InputError
+from cxrlib.targets import GROUP_TARGET
 
 REGIONS = ("lungs", "lesions", "marks", "devices")
 """Where a heatmap's energy is looked for; a radiograph need not have all of them."""
@@ -56,6 +57,26 @@ def measure(heatmaps, regions):
             hit = float(mask[peak]) if total else np.nan
             rows.append((i, region, inside, hit, mask.mean(), prior[mask].sum()))
     return pd.DataFrame(rows, columns=["row", "region", *MEASURES])
+
+
+def lung_attention(heatmaps, radiographs, regions):
+    """Measures heatmaps that were made for the target of each radiograph's group.
+
+    Args:
+        heatmaps: Array (n, H, H), not negative.
+        radiographs: DataFrame of n rows with file, group and patient, and perhaps copy.
+        regions: As `measure` takes them, of any size: masks are shrunk to the heatmaps'.
+
+    Returns:
+        DataFrame: file, group, patient, copy where it is known, target, and what `measure` returns.
+        Empty where no region is known, as of most real radiographs.
+    """
+    edge = heatmaps.shape[1]
+    shrunk = ({name: images.shrink(mask, edge) for name, mask in of.items()} for of in regions)
+    measured = measure(heatmaps, shrunk)
+    names = [name for name in ("file", "group", "patient", "copy") if name in radiographs]
+    facts = radiographs[names].iloc[measured["row"].astype(int)].reset_index(drop=True)
+    return facts.assign(target=facts["group"].map(GROUP_TARGET)).join(measured)
 
 
 def gaussian(shape):

@@ -29,8 +29,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from cxrlib.errors import InputError
 
-DRAWS = 2000
-"""Bootstrap samples; drawn with a fixed seed, so that a table can be made again."""
+REPLICATES = 2000
+"""Of a bootstrap; drawn with a fixed seed, so that a table can be made again."""
 
 LEFT_OUT = 500
 """Most parts that are left out, one at a time, to see how many groups matter to a measure."""
@@ -87,17 +87,17 @@ def resample(statistic, n):
         n: Groups.
 
     Returns:
-        The measures (m,); of 2,000 bootstrap samples of the groups (2000, m); and with each of at
-        most 500 equal parts of the groups left out (parts, m). The same each time.
+        The measures (m,); of 2,000 bootstrap replicates, which draw the groups again (2000, m); and
+        with each of at most 500 equal parts of the groups left out (parts, m). The same each time.
     """
     rng = np.random.default_rng(0)
-    drawn = statistic(rng.multinomial(n, np.full(n, 1 / n), size=DRAWS))
+    replicates = statistic(rng.multinomial(n, np.full(n, 1 / n), size=REPLICATES))
     part = rng.permutation(n) % min(n, LEFT_OUT)
     left_out = statistic((part != np.arange(part.max() + 1)[:, None]).astype(float))
-    return statistic(np.ones((1, n)))[0], drawn, left_out
+    return statistic(np.ones((1, n)))[0], replicates, left_out
 
 
-def percentiles(value, drawn, left_out, level=0.95):
+def percentiles(value, replicates, left_out, level=0.95):
     """Expanded percentile intervals (Hesterberg 2015) of m measures.
 
     Percentiles of the bootstrap are too narrow where few groups matter. So they are taken at the
@@ -105,16 +105,16 @@ def percentiles(value, drawn, left_out, level=0.95):
     to the measure: Kish's effective number of what leaving each out changes, squared.
 
     Args:
-        value, drawn, left_out: As `resample` returns them.
+        value, replicates, left_out: As `resample` returns them.
         level: Coverage.
 
     Returns:
         float64 array (m, 2), lower and upper ends. NaN where the measure is undefined, undefined in
         more than a tenth of the resamples, or the same in all of them.
     """
-    tails = norm.cdf(np.outer(student.ppf(_upper(level), freedom(left_out)), [-1, 1]))
+    tails = norm.cdf(np.outer(student.ppf(_upper(level), degrees_of_freedom(left_out)), [-1, 1]))
     ends = np.full((len(value), 2), np.nan)
-    for i, column in enumerate(drawn.T):
+    for i, column in enumerate(replicates.T):
         defined = column[~np.isnan(column)]
         enough = len(defined) >= (1 - _UNDEFINED) * len(column)
         if enough and not np.isnan(value[i]) and np.ptp(defined) > _SAME:
@@ -122,7 +122,7 @@ def percentiles(value, drawn, left_out, level=0.95):
     return ends
 
 
-def freedom(left_out):
+def degrees_of_freedom(left_out):
     """Returns the degrees of freedom of m measures: how many groups matter to each.
 
     Args:
@@ -150,7 +150,7 @@ def kish(weights):
 
 
 def effective(values, groups):
-    """Returns how many independent radiographs these are worth.
+    """Returns the effective number of radiographs: how many independent ones are worth as much.
 
     n / (1 + (m − 1)·r), with m the mean size of a radiograph's group and r the likeness of
     radiographs of one group (intraclass correlation, by analysis of variance; Donner and Klar
