@@ -1,5 +1,7 @@
 """Lung attention: how much of a heatmap lies where the disease can be, against chance.
 
+It is known as the energy-based pointing game (Wang et al. 2020), here with its chance beside it.
+
 A heatmap says something about where a network looks only if it beats two things that do not look at
 the network at all: the share of the image that a region fills, and a Gaussian in the middle of the
 image, where lungs are in every radiograph.
@@ -15,7 +17,7 @@ from cxrlib.errors import InputError
 from cxrlib.targets import GROUP_TARGET
 
 REGIONS = ("lungs", "lesions", "marks", "devices")
-"""Where a heatmap's energy is looked for; a radiograph need not have all of them."""
+"""Where a heatmap's energy is measured; a radiograph need not have all of them."""
 
 MEASURES = ("energy", "pointing", "area", "gaussian")
 """The share of a heatmap's energy inside a region; whether its highest point lies there (pointing

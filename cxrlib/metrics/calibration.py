@@ -117,7 +117,7 @@ def temperature(validation):
         validation: Validation predictions.
 
     Returns:
-        The temperature, in [1/20, 20]; at an end where validation is told apart without an error.
+        The temperature, in [1/20, 20]; at an end where no validation answer is wrong.
 
     Raises:
         InputError: As `metrics.evaluate`.

@@ -2,7 +2,7 @@
 
 Radiographs of one patient (and copies of one radiograph) are not independent, and twelve patients
 are few. Intervals were therefore tried in simulated studies, where the truth is known
-(tests/test_coverage.py repeats some); these held it most nearly in 95 of 100:
+(tests/test_coverage.py repeats some); these covered it in nearest to 95 of 100 studies:
 
 - Of a proportion (accuracy, precision, recall, specificity) Wilson's (1927) or Clopper and
   Pearson's (1934) with the *effective* number of radiographs (`effective`): 92 to 98 of 100. With
@@ -11,7 +11,7 @@ are few. Intervals were therefore tried in simulated studies, where the truth is
 - F1 is 2J/(1+J) of a proportion, Jaccard's J = tp/(tp+fp+fn); so are its ends.
 - Balanced accuracy and macro averages are means: their parts' ends are joined (Zou and Donner
   2008), with the correlation of the parts in the bootstrap: 91 to 99 of 100. The bootstrap alone
-  held the macro averages in 87 to 94, and knows no doubt about a part that is perfect.
+  held the macro averages in 87 to 94, and leaves no doubt about a part that is perfect.
 - Of an AUC Newcombe's (2006, method 5) with effective numbers, sound also at 0 and 1: 94 to 100 of
   100. The bootstrap held it in 74 to 92 where twelve patients carry the target.
 - Of Hamming loss and average precision, and of what is compared between arms: the percentiles of a

@@ -1,4 +1,4 @@
-"""What of a radiograph the networks need: they are trained anew with parts of every one covered."""
+"""Occlusion: networks are trained anew with parts of every radiograph covered."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def occlusion(profile, covers, experiment="A"):
 
 
 def origin(profile, experiment, arm):
-    """Measures how well the features of a trained arm tell which source a radiograph comes from.
+    """Measures how well the source of a radiograph follows from the features of a trained arm.
 
     A logistic regression is fitted on the final pooled features of the training radiographs.
 
@@ -70,7 +70,7 @@ def origin(profile, experiment, arm):
 
 
 def _no_origin(table):
-    """Returns why the source of radiographs to train and test on is not to be told, or ""."""
+    """Returns why the source of these radiographs cannot be learnt or tested, or ""."""
     if table.groupby("split")["source"].nunique().min() < 2:
         return "undefined: one source"
     for target in TARGETS:

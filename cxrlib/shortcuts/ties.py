@@ -212,7 +212,7 @@ def over_seeds(table, value, by, level=0.95):
 
 
 def honesty(auc, looked, version="random"):
-    """Measures whether lung attention tells how large a run's shortcut gap is.
+    """Measures whether a run's lung attention shows how large its shortcut gap is.
 
     Args:
         auc, looked: The sweep's "auc" and "attention" frames, joined.
