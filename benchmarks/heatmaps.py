@@ -38,16 +38,16 @@ def _through_tf_keras_vis(model, images):
     from tf_keras_vis.utils.scores import CategoricalScore
 
     explain = Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)
-    for start in range(0, len(images), heatmaps.CHUNK):
+    for start in range(0, len(images), heatmaps.BATCH):
         explain(
-            CategoricalScore(4), images[start : start + heatmaps.CHUNK],
+            CategoricalScore(4), images[start : start + heatmaps.BATCH],
             penultimate_layer=FINAL[model.name], seek_penultimate_conv_layer=False,
         )  # fmt: skip
 
 
 WAYS = {
     "ours": lambda model, images: heatmaps.grad_cam(model, images, "COVID"),
-    "predict": lambda model, images: model.predict(images, batch_size=heatmaps.CHUNK, verbose=0),
+    "predict": lambda model, images: model.predict(images, batch_size=heatmaps.BATCH, verbose=0),
     "tf-keras-vis": _through_tf_keras_vis,
     "saliency": lambda model, images: heatmaps.saliency(model, images, "COVID"),
 }

@@ -160,7 +160,7 @@ def external(
     patients = predictions["patient"].nunique()
     print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
     if lungs is not None:
-        measured = elsewhere.look(settings, chosen, found, folder, lungs)
+        measured = elsewhere.lung_attention(settings, chosen, found, folder, lungs)
         print(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
 
 
@@ -208,6 +208,9 @@ def explain(
     target: Annotated[
         str | None, typer.Option(help="COVID, ...; by default the likeliest.")
     ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Grad-CAM, Score-CAM, ...; by default the paper's.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="The PNG; IMAGE-TARGET.png here by default.")
     ] = None,
@@ -217,7 +220,7 @@ def explain(
 
     if output:
         _ending(output, ".png")
-    found = predictions.explain(_run(run), image, target)
+    found = predictions.explain(_run(run), image, target, method)
     output = output or Path(f"{image.stem}-{found['target']}.png")
     predictions.write_png(found["overlay"], output)
     print(found["probabilities"].to_string(float_format="{:.3f}".format))

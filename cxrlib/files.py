@@ -68,15 +68,29 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
 
 
-def reserve(path):
-    """Takes a file's space on the disk now: a full disk under a memory map kills the process.
+@contextlib.contextmanager
+def writing_array(path, shape):
+    """Writes an array to a `.npy` file piece by piece, so that memory does not grow with it.
+
+    Args:
+        path: The file, written whole or not at all.
+        shape: Of the array.
+
+    Yields:
+        uint8 memory map of this shape, to be filled.
 
     Raises:
-        OSError: There is not as much.
+        OSError: The disk has no room for all of it.
     """
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    import numpy as np  # a tenth of a second, which the command's start has no use for
+
+    with replacing(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        if hasattr(os, "posix_fallocate"):  # a full disk under a memory map kills the process
+            with temporary.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        yield array
+        array.flush()
 
 
 def _is_alive(process):

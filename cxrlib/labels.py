@@ -1,4 +1,4 @@
-"""How names and numbers of the code read: the one wording of tables, figures and prose."""
+"""What readers see for names and numbers of the code: in tables, figures and prose alike."""
 
 import numpy as np
 
@@ -23,14 +23,14 @@ LABELS = {
     "calibration_error": "Calibration error",
     "chance_error": "by chance",
 }
-"""How names of the code read in tables and figures."""
+"""What readers see for a name of the code."""
 
-SPLITS = {
+SPLIT_LABELS = {
     "paper": "split by image, as in the paper",
     "by-patient": "split by patient",
     "given": "split as the data came",
 }
-"""How a split reads in a caption."""
+"""How a split is called in a caption."""
 
 COVERED = {
     "none": "nothing covered",
@@ -39,7 +39,7 @@ COVERED = {
     "centre": "only a frame left",
     "not-border": "only the border left",
 }
-"""How the covers of `images.COVERS` read in tables and figures."""
+"""What readers see for each of `images.COVERS`."""
 
 
 def arm_label(architecture, weights):
@@ -80,8 +80,8 @@ def signed(value, low, high, metric="accuracy"):
 
 
 def split_label(split):
-    """Returns, in words, how radiographs were split; what is not among `SPLITS` is a fold."""
-    return SPLITS.get(split, f"split by patient, {split}")
+    """Returns, in words, how radiographs were split; what is not among `SPLIT_LABELS` is a fold."""
+    return SPLIT_LABELS.get(split, f"split by patient, {split}")
 
 
 def minutes(seconds):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from cxrlib import images, targets
+from cxrlib import heatmaps, images, targets
 from cxrlib.errors import InputError
 from cxrlib.files import write_new
 from cxrlib.study import experiments, runs
@@ -14,8 +14,8 @@ from cxrlib.targets import TARGETS
 
 NOTICE = "This is a study, not a medical device: nothing here is fit to diagnose anyone."
 
-CHUNK = 16
-"""Radiographs that are held in memory at a time."""
+BATCH = 16
+"""Radiographs that are held in memory at once."""
 
 
 def default(folder):
@@ -36,7 +36,7 @@ def default(folder):
     return runs.chosen(found)
 
 
-def read(run, path):
+def radiograph(run, path):
     """Reads a radiograph and treats it exactly as the run's own were.
 
     Args:
@@ -75,36 +75,39 @@ def predict(run, paths):
     Raises:
         InputError: The run is not finished or its network cannot be read.
     """
-    model = network(run)
+    model = run.network
     rows = []
-    for start in range(0, len(paths), CHUNK):
-        rows += _rows(model, run, paths[start : start + CHUNK])
+    for start in range(0, len(paths), BATCH):
+        rows += _rows(model, run, paths[start : start + BATCH])
     return pd.DataFrame(rows, columns=["file", *TARGETS, "error"])
 
 
-def explain(run, path, target=None):
-    """Predicts one radiograph and shows where the run finds a target, with the paper's method.
+def explain(run, path, target=None, method=None):
+    """Predicts one radiograph and shows where the run finds a target.
 
     Args:
         run: A finished `runs.Run`.
         path: An image file.
         target: A name of `TARGETS`; None takes the likeliest.
+        method: A name of `heatmaps.METHODS`; None takes the paper's for this architecture.
 
     Returns:
         Dict of file, target, probabilities (Series by target, in [0, 1]) and overlay: uint8
         (size, size, 3), RGB, the heatmap over the radiograph as the network sees it.
 
     Raises:
-        InputError: As `read` and `predict`, or an unknown target.
+        InputError: As `radiograph` and `predict`, or an unknown target or method.
     """
     if target is not None:
         targets.index(target)
-    image, model = read(run, path), network(run)
-    from cxrlib import heatmaps
-
+    if method is not None and method not in heatmaps.METHODS:
+        known = ", ".join(heatmaps.METHODS)
+        raise InputError(f"unknown method {method!r}: expected one of {known}")
+    image, model = radiograph(run, path), run.network
     probabilities = pd.Series(_probabilities(model, [image])[0], TARGETS)
     target = target or probabilities.idxmax()
-    heatmap = heatmaps.METHODS[model.name](model, image[None], target)[0]
+    explained = heatmaps.METHODS[method] if method else heatmaps.explain
+    heatmap = explained(model, image[None], target)[0]
     overlay = heatmaps.overlay(image, heatmap)
     return {"file": str(path), "target": target, "probabilities": probabilities, "overlay": overlay}
 
@@ -136,30 +139,12 @@ def write_png(image, path):
     write_new(cv2.imencode(".png", image[..., ::-1])[1].tobytes(), path)
 
 
-def network(run):
-    """Loads a finished run's network.
-
-    Raises:
-        InputError: The run is not finished or its network cannot be read; the message says how to
-            train it.
-    """
-    again = f"`cxr train {run.experiment} {run.folder.name}` trains it"
-    if not run.finished:
-        raise InputError(f"the run in {run.folder} is {run.info['state']}: {again}")
-    path = run.folder / "model.keras"
-    if not path.exists():
-        raise InputError(f"{path} is not there: {again}")
-    from cxrlib.networks import models  # seconds: Keras comes with it
-
-    return models.load(path)
-
-
 def _rows(model, run, paths):
     """Predicts as many radiographs as fit in memory."""
     rows, pixels = [], []
     for path in paths:
         try:
-            pixels.append(read(run, path))
+            pixels.append(radiograph(run, path))
             rows.append({"file": str(path), "error": ""})
         except InputError as error:
             rows.append({"file": str(path), "error": str(error)})

@@ -23,7 +23,7 @@ def one(heatmap, mask):
     return attention.measure(heatmap[None], [{"lungs": mask}]).iloc[0]
 
 
-def test_all_energy_inside_is_a_share_of_one_and_outside_of_none():
+def test_energy_inside_a_region_is_a_share_of_one_and_energy_outside_it_of_zero():
     inside = one(left_half().astype(float), left_half())
     outside = one((~left_half()).astype(float), left_half())
     assert (inside["energy"], inside["pointing"]) == (1, 1)
@@ -85,7 +85,7 @@ def table(energy, patient, area=0.3):
     })  # fmt: skip
 
 
-def test_a_summary_holds_the_mean_and_how_far_it_is_above_chance():
+def test_a_summary_has_the_mean_and_how_far_it_is_above_chance():
     energy = np.random.default_rng(0).uniform(0.4, 0.8, 50)
     found = attention.summary(table(energy, np.arange(50)), ["arm", "region"])
     found = found.set_index("measure")

@@ -72,7 +72,7 @@ def test_each_file_is_decoded_once(tmp_path, monkeypatch):
         cv2.imwrite(path, image)
     decoded, read = [], decode.read
     monkeypatch.setattr(decode, "read", lambda path: decoded.append(path) or read(path))
-    audit.look(pd.DataFrame({"file": paths, "path": paths}))
+    audit.facts_and_thumbnails(pd.DataFrame({"file": paths, "path": paths}))
     assert sorted(decoded) == paths
 
 
@@ -232,7 +232,7 @@ def test_with_pure_noise_the_interval_holds_one_half():
     assert np.mean(holds) > 0.9  # without the correction for shared training data: 0.78
 
 
-def test_perfect_separation_by_few_patients_is_not_told_as_certain(marked):
+def test_perfect_separation_by_few_patients_is_not_certain(marked):
     rows, thumbs = marked
     few = np.r_[np.flatnonzero(rows["COVID"] == 1)[:8], np.flatnonzero(rows["COVID"] == 0)]
     found = baselines.measure(
@@ -300,14 +300,14 @@ def test_a_split_that_is_not_there_is_asked_for():
         baselines.given(table(["normal"]))
 
 
-families = st.lists(
+clusters = st.lists(
     st.tuples(st.sampled_from(sorted(GROUPS)), st.integers(0, 8), st.sampled_from(["", "a", "b"])),
     max_size=40,
 )
 
 
 @settings(max_examples=80, deadline=None)
-@given(families, st.integers(2, 6))
+@given(clusters, st.integers(2, 6))
 def test_no_patient_and_no_publication_is_on_both_sides_of_a_fold(rows, n):
     groups, patients, publications = zip(*rows) if rows else ([], [], [])
     made = table(list(groups), [f"p{patient}" for patient in patients])
@@ -366,7 +366,7 @@ def test_an_origin_that_the_group_settles_is_said_to_be_confounded(marked):
     assert np.isnan(within["auc"]) and "undefined" in within["note"]
 
 
-def test_an_origin_of_its_own_is_told_within_a_group_too(marked):
+def test_an_origin_that_the_group_does_not_settle_is_recognised_within_a_group(marked):
     rows, thumbs = marked
     rows = rows.assign(source=np.random.default_rng(0).choice(["a", "b", "c"], len(rows)))
     stamped = thumbs.copy()
@@ -390,7 +390,7 @@ def test_an_interval_holds_its_auc_stays_in_range_and_shrinks_with_patients(auc,
     assert nearer[1] - nearer[0] < high - low
 
 
-def test_an_interval_keeps_its_word_where_positives_are_few():
+def test_an_interval_covers_the_truth_where_positives_are_few():
     rng, held = np.random.default_rng(3), 0
     positive = np.arange(212) < 12
     for _ in range(300):
@@ -456,7 +456,7 @@ def test_every_pair_of_three_copies_is_listed_once_and_the_surest_first(populati
     assert set(found["split_a"]) == {""}
 
 
-def test_pictures_of_one_grey_are_like_nothing():
+def test_pictures_of_one_grey_have_no_duplicates():
     flat = np.full((3, 64, 64), 9, np.uint8)
     assert duplicates.near_duplicates(table(["normal"] * 3), flat).empty
     assert duplicates.near_duplicates(table([]), flat[:0]).empty
@@ -485,7 +485,7 @@ def folder(tmp_path, radiograph):
     return tmp_path
 
 
-def test_everything_wrong_with_a_folder_is_told_at_once(folder):
+def test_everything_wrong_with_a_folder_is_listed_at_once(folder):
     found = audit.problems(cohort.listed(folder))
     assert list(found.columns) == ["file", "problem", "mend"]
     assert set(zip(found["file"], found["problem"])) == {
@@ -502,7 +502,7 @@ def test_everything_wrong_with_a_folder_is_told_at_once(folder):
     pd.testing.assert_frame_equal(found, audit.problems(cohort.listed(folder / "cohort.csv")))
 
 
-def test_targets_that_are_neither_0_nor_1_are_told(folder):
+def test_targets_that_are_neither_0_nor_1_are_listed(folder):
     answers = pd.DataFrame([(1, 0, 0, 0, 0), (0, 1, 2, 0, "")], columns=list(TARGETS))
     answers.insert(0, "file", ["fine.png", "other.png"])
     answers.to_csv(folder / "cohort.csv", index=False)
@@ -572,7 +572,7 @@ def test_where_nothing_can_be_read_only_the_problems_are_reported():
 def test_covid_is_told_from_the_border_of_the_papers_radiographs():
     rows = cohort.paper_split(cohort.read_coronahack(SHARED / "coronahack-224"))
     rows = pd.concat([rows[rows["group"] == "covid"], rows[rows["group"] != "covid"].head(400)])
-    rows, thumbs = audit.look(rows.reset_index(drop=True))
+    rows, thumbs = audit.facts_and_thumbnails(rows.reset_index(drop=True))
     found = baselines.measure({"border": baselines.features(thumbs)["border"]}, rows)
     assert auc_of(found, target="COVID")["low"] > 0.8
     source = auc_of(audit.confounders(rows), fact="source", target="COVID")

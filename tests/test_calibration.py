@@ -259,14 +259,14 @@ def test_histograms_count_each_groups_radiographs():
     assert other.query("target == 'Virus'")["n"].tolist() == [0, 0, 0, 3]
 
 
-def test_impossible_answers_are_counted_by_what_is_wrong_with_them():
+def test_inconsistent_answers_are_counted_by_what_is_wrong_with_them():
     answers = [
         (1, 0, 0, 0, 0), (0, 1, 1, 0, 1), (0, 1, 0, 1, 0), (0, 1, 1, 1, 0),  # possible
         (1, 1, 1, 0, 0), (0, 1, 0, 0, 1), (0, 0, 1, 0, 0), (0, 0, 0, 1, 1), (0, 0, 0, 0, 0),
     ]  # fmt: skip
     score = np.array(answers) * 0.8 + 0.1
     truth = encode(["normal"] * 9)
-    table = calibration.impossible(predicted(truth, score)).set_index("answer")
+    table = calibration.inconsistent(predicted(truth, score)).set_index("answer")
     assert table["n"].to_dict() == {
         "Normal with Pneumonia": 1,
         "COVID without Virus": 2,
@@ -276,14 +276,14 @@ def test_impossible_answers_are_counted_by_what_is_wrong_with_them():
     }
     assert table.loc["any of these", "share"] == pytest.approx(5 / 9)
     assert (table["low"] < table["share"]).all() and (table["share"] < table["high"]).all()
-    none = calibration.impossible(predicted(truth, score), threshold=0.95).set_index("answer")
+    none = calibration.inconsistent(predicted(truth, score), threshold=0.95).set_index("answer")
     assert none.loc["nothing at all", "share"] == 1
 
 
 @pytest.mark.parametrize("group", list(GROUPS))
-def test_the_truth_is_never_impossible(group):
+def test_the_truth_is_never_inconsistent(group):
     truth = encode([group])
-    assert calibration.impossible(predicted(truth, truth.astype(float)))["n"].sum() == 0
+    assert calibration.inconsistent(predicted(truth, truth.astype(float)))["n"].sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -305,11 +305,11 @@ def test_the_truth_is_never_impossible(group):
             lambda p: calibration.predictive_value(p, "COVID", prevalences=[5]),
             "prevalence must lie",
         ),
-        (lambda p: calibration.impossible(p, level=95), "level 95 is no share"),
+        (lambda p: calibration.inconsistent(p, level=95), "level 95 is no share"),
         (lambda p: calibration.net_benefit(p, "Virus", level=0), "level 0 is no share"),
         (lambda p: calibration.scores(p.assign(p_Virus=1.5)), "must lie in .0, 1."),
         (lambda p: calibration.scores(p.assign(y_Virus=2)), "0 and 1 only"),
-        (lambda p: calibration.impossible(p.drop(columns="patient")), "no column 'patient'"),
+        (lambda p: calibration.inconsistent(p.drop(columns="patient")), "no column 'patient'"),
         (lambda p: calibration.histograms(p.iloc[:0]), "no rows"),
         (lambda p: calibration.temperature(p.assign(patient=None)), "row 0 has no group"),
     ],

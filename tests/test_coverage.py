@@ -7,7 +7,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from cxrlib import metrics
-from cxrlib.metrics import calibration, comparison
+from cxrlib.metrics import calibration, comparison, intervals
 from cxrlib.targets import GROUPS, TARGETS, encode
 
 STUDIES = 2000
@@ -70,7 +70,7 @@ def test_the_interval_of_an_auc_holds_with_few_patients(positives, distance):
 
 
 def test_the_bootstrap_of_a_difference_counts_patients(monkeypatch):
-    monkeypatch.setattr(metrics, "DRAWS", 500)
+    monkeypatch.setattr(intervals, "REPLICATES", 500)
     rng = np.random.default_rng(5)
     sizes = np.repeat([1, 2, 4], 25)
     patient, found = np.repeat(np.arange(75), sizes), []
@@ -123,7 +123,7 @@ def study(n, rng, arms=1):
 
 
 def test_whole_evaluations_hold_the_truth_with_thirteen_covid_patients(monkeypatch):
-    monkeypatch.setattr(metrics, "DRAWS", 200)
+    monkeypatch.setattr(intervals, "REPLICATES", 200)
     truth, (score,) = study(100_000, np.random.default_rng(0))
     codes = np.zeros(len(truth), int)
     right = metrics.measures(*metrics.checked(truth, score), codes, np.ones((1, 1)))[0]
@@ -140,7 +140,7 @@ def test_whole_evaluations_hold_the_truth_with_thirteen_covid_patients(monkeypat
 
 
 def test_equally_good_arms_are_told_apart_in_five_of_a_hundred_studies_at_most(monkeypatch):
-    monkeypatch.setattr(metrics, "DRAWS", 20)
+    monkeypatch.setattr(intervals, "REPLICATES", 20)
     monkeypatch.setattr(comparison, "SWAPS", 1000)
     rng, found = np.random.default_rng(8), []
     for _ in range(400):

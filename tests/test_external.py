@@ -53,7 +53,7 @@ def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(
     pd.DataFrame([box]).to_csv(outlines / "lung_boxes.csv", index=False)
     once = dataclasses.replace(tiny, epochs=1)
     experiment = once.experiment("A")
-    measured = external.look(once, experiment, experiment.arms[-1], collection, outlines)
+    measured = external.lung_attention(once, experiment, experiment.arms[-1], collection, outlines)
     found = measured.set_index("file")
     assert set(found.index) == {"0.png", "2.png"}
     assert found["target"].to_dict() == {"0.png": "COVID", "2.png": "Normal"}

@@ -1,5 +1,8 @@
 """Heatmaps are right: Grad-CAM is tf-keras-vis', inputs are scaled as in training."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -7,7 +10,8 @@ import pytest
 
 from cxrlib import heatmaps, phantom
 from cxrlib.errors import InputError
-from cxrlib.networks import models
+from cxrlib.networks import ARCHITECTURES, models
+from cxrlib.networks.backend import keras
 
 IMAGES = np.stack([phantom.simulate(i, 128, target="covid").image for i in range(2)])
 FINAL = {
@@ -19,7 +23,7 @@ FINAL = {
 
 @pytest.fixture(scope="module", params=sorted(FINAL))
 def model(request):
-    heatmaps.keras.utils.set_random_seed(5)
+    keras.utils.set_random_seed(5)
     return models.build(request.param, 128 if request.param != "efficient" else 256)
 
 
@@ -116,14 +120,13 @@ def test_the_last_convolution_is_the_papers_layer_and_not_the_final_feature_map(
     assert np.abs(last - heatmaps.grad_cam(model, images, "Virus")).max() > 0.1
 
 
-def test_a_layer_that_the_network_has_not_is_refused(model):
+def test_a_layer_that_the_network_lacks_is_refused(model):
     with pytest.raises(InputError, match="has no layer 'conv9'"):
         heatmaps.grad_cam(model, images_for(model), "Virus", layer="conv9")
 
 
 def linear(size, kernel):
     """A network that sees the image itself as its final feature map: all is known of it."""
-    keras = heatmaps.keras
     inputs = keras.Input((size, size, 3))
     same = keras.layers.Conv2D(3, 1, use_bias=False, name="same")
     pooled = keras.layers.GlobalAveragePooling2D()(same(keras.layers.Rescaling(1 / 255)(inputs)))
@@ -173,7 +176,6 @@ def test_score_cam_weighs_each_channel_by_the_probability_it_alone_gives():
 
 def pixelwise(weights):
     """A network whose logit of COVID is a sum of pixels by known weights (H, W, 3)."""
-    keras = heatmaps.keras
     inputs = keras.Input(weights.shape)
     dense = keras.layers.Dense(5, activation="sigmoid")
     model = keras.Model(inputs, dense(keras.layers.Flatten()(inputs)), name="pixelwise")
@@ -241,7 +243,7 @@ def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method,
 @pytest.mark.parametrize("method", METHODS)
 def test_many_radiographs_are_explained_as_one_by_one(method):
     model = models.build("efficient", 121)
-    images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.CHUNK + 2)])
+    images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.BATCH + 2)])
     together = method(model, images, "Bacteria")
     alone = [method(model, images[i : i + 1], "Bacteria")[0] for i in (0, 15, 16, 17)]
     assert len(together) == len(images)
@@ -256,7 +258,7 @@ def test_a_grad_cam_follows_the_weights_that_the_network_has_now():
     assert (heatmaps.grad_cam(model, images, "COVID") != before).any()
 
 
-def test_what_speaks_for_nothing_is_all_zero():
+def test_a_heatmap_is_zero_where_nothing_speaks_for_the_target():
     model = models.build("efficient", 121)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([-np.abs(kernel), bias])
@@ -284,3 +286,13 @@ def test_heatmaps_kept_with_a_run_explain_each_test_radiograph_for_its_own_group
         alone = heatmaps.saliency(model, pixels[row : row + 1], target)[0]
         shrunk = cv2.resize(alone, (224, 224), interpolation=cv2.INTER_AREA)
         assert np.abs(kept[place] - 255 * shrunk).max() < 3
+
+
+def test_importing_the_room_takes_no_keras():
+    rooms = "cxrlib.heatmaps, cxrlib.heatmaps.attention, cxrlib.heatmaps.sanity"
+    code = f"import sys, {rooms}; assert not {{'keras', 'tensorflow'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_architecture_is_explained_by_a_method_that_is_there():
+    assert {row.heatmap for row in ARCHITECTURES.values()} <= set(heatmaps.METHODS)

@@ -216,7 +216,7 @@ def test_proportions_are_scipys_whatever_was_counted(n, share):
 
 
 @given(n=st.integers(1, 400), whole=st.booleans(), share=st.sampled_from([0.0, 1.0]))
-def test_an_interval_holds_its_proportion_to_the_last_bit(n, whole, share):
+def test_an_interval_contains_its_proportion_to_the_last_bit(n, whole, share):
     low, high = metrics.proportion(share, n if whole else n * 0.7)
     assert low <= share <= high
 
@@ -372,7 +372,7 @@ def test_f1_has_the_interval_of_the_share_that_it_is_made_of():
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 10**6))
-def test_radiographs_are_worth_no_more_than_themselves_and_no_less_than_their_patients(sizes, seed):
+def test_the_effective_number_lies_between_that_of_patients_and_that_of_radiographs(sizes, seed):
     codes = np.repeat(np.arange(len(sizes)), sizes)
     right = np.random.default_rng(seed).random(len(codes)) < 0.7
     kish = sum(sizes) ** 2 / sum(size**2 for size in sizes)
@@ -406,7 +406,7 @@ def test_percentiles_go_further_out_the_fewer_groups_matter():
     assert ours == pytest.approx(tuple(theirs), abs=0.02)
     heavy = np.where(np.arange(400) < 3, 100.0, 1.0) * sample
     pulls = [
-        metrics.freedom(metrics.resample(lambda w, x=x: (w @ x)[:, None], 400)[2])[0]
+        metrics.degrees_of_freedom(metrics.resample(lambda w, x=x: (w @ x)[:, None], 400)[2])[0]
         for x in (sample, heavy)
     ]
     assert pulls[0] > 100

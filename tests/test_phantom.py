@@ -449,7 +449,7 @@ def test_a_drawn_group_is_one_for_each_patient_and_every_group_is_drawn():
         ("device", phantom.DEVICES),
     ],
 )  # fmt: skip
-def test_what_is_not_asked_for_is_drawn_as_often_as_it_says_and_whatever_the_group(name, shares):
+def test_what_is_not_asked_for_is_drawn_with_its_frequency_whatever_the_group(name, shares):
     rows = phantom.table({group: 400 for group in GROUPS}, seed=3)
     assert sum(shares.values()) == pytest.approx(1)
     found = rows[name].value_counts(normalize=True)
@@ -519,14 +519,14 @@ def test_a_full_tie_lets_the_mark_tell_the_group():
     assert set(rows["source"]) == set(phantom.SOURCES)
 
 
-def test_a_full_tie_of_sources_gives_covid_the_figures_to_itself():
+def test_with_a_full_tie_of_sources_all_figures_show_covid():
     rows = phantom.table(COUNTS, source_tie=1)
     assert (rows["source"] == rows["group"].map(phantom.TIED_SOURCE)).all()
     assert ((rows["source"] == "figure") == (rows["group"] == "covid")).all()
     assert set(rows["mark"]) == set(phantom.MARKS)
 
 
-def test_without_a_tie_the_mark_tells_nothing():
+def test_without_a_tie_the_mark_says_nothing_of_the_group():
     rows = phantom.table({group: 150 for group in GROUPS}, mark_tie=0.0)
     assert set(rows["mark"]) == set(phantom.MARKS)
     assert chi2_contingency(pd.crosstab(rows["group"], rows["mark"])).pvalue > 0.01

@@ -9,6 +9,7 @@ import pytest
 from cxrlib import cli, heatmaps, images, phantom, predict
 from cxrlib.errors import InputError
 from cxrlib.networks import models
+from cxrlib.networks.backend import keras
 from cxrlib.study import runs
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
@@ -19,7 +20,7 @@ SIZE = 121
 @pytest.fixture
 def run(tmp_path):
     """A finished run of Experiment C, whose network has learnt nothing yet."""
-    heatmaps.keras.utils.set_random_seed(3)
+    keras.utils.set_random_seed(3)
     made = make_run(tmp_path, experiment="C", image_size=SIZE)
     models.build("efficient", SIZE).save(made.folder / "model.keras")
     return made
@@ -45,7 +46,7 @@ def cxr(monkeypatch, *arguments):
 
 def expected(run, path):
     image = images.clahe(images.crop_borders(images.load(path, SIZE)))
-    return predict.network(run).predict(image[None], verbose=0)[0]
+    return run.network.predict(image[None], verbose=0)[0]
 
 
 def test_a_radiograph_is_treated_as_the_runs_experiment_treats_its_own(run, files):
@@ -53,13 +54,13 @@ def test_a_radiograph_is_treated_as_the_runs_experiment_treats_its_own(run, file
     assert list(table.columns) == ["file", *TARGETS, "error"]
     assert np.allclose(table.loc[0, list(TARGETS)].astype(float), expected(run, files[0]))
     raw = runs.Run(run.folder, {**run.info, "experiment": "A"})
-    assert (predict.read(raw, files[0]) == images.load(files[0], SIZE)).all()
-    assert (predict.read(raw, files[0]) != predict.read(run, files[0])).any()
+    assert (predict.radiograph(raw, files[0]) == images.load(files[0], SIZE)).all()
+    assert (predict.radiograph(raw, files[0]) != predict.radiograph(run, files[0])).any()
 
 
 def test_a_run_that_was_cropped_or_covered_sees_every_radiograph_so(run, files):
     facts = {**run.info, "experiment": "A-cropped", "treatment": "cropped", "cover": "centre"}
-    seen = predict.read(runs.Run(run.folder, facts), files[0])
+    seen = predict.radiograph(runs.Run(run.folder, facts), files[0])
     covered = images.cover(images.load(files[0], SIZE), "centre")
     assert (seen == images.crop_borders(covered)).all()
     blind = runs.Run(run.folder, {**facts, "cover": "lungs"})
@@ -79,7 +80,7 @@ def test_a_file_that_cannot_be_read_leaves_the_others_as_they_are(run, files, tm
 
 def test_more_radiographs_than_memory_holds_at_a_time_are_predicted_alike(run, files, monkeypatch):
     together = predict.predict(run, files)
-    monkeypatch.setattr(predict, "CHUNK", 1)
+    monkeypatch.setattr(predict, "BATCH", 1)
     alone = predict.predict(run, files)
     assert list(alone["file"]) == list(together["file"])
     assert np.allclose(alone["COVID"], together["COVID"], atol=1e-6, equal_nan=True)
@@ -88,12 +89,21 @@ def test_more_radiographs_than_memory_holds_at_a_time_are_predicted_alike(run, f
 def test_an_overlay_shows_the_likeliest_target_or_the_one_asked_for(run, files):
     found = predict.explain(run, files[0])
     assert found["target"] == TARGETS[int(np.argmax(expected(run, files[0])))]
-    image, model = predict.read(run, files[0]), predict.network(run)
+    image, model = predict.radiograph(run, files[0]), run.network
     asked = predict.explain(run, files[0], "COVID")
     heatmap = heatmaps.saliency(model, image[None], "COVID")[0]
     assert np.abs(asked["overlay"].astype(int) - heatmaps.overlay(image, heatmap)).max() <= 2
     with pytest.raises(InputError, match="unknown target 'Covid'"):
         predict.explain(run, files[0], "Covid")
+
+
+def test_an_overlay_is_made_by_the_method_that_is_asked_for(run, files):
+    image, model = predict.radiograph(run, files[0]), run.network
+    asked = predict.explain(run, files[0], "COVID", "Grad-CAM")
+    heatmap = heatmaps.grad_cam(model, image[None], "COVID")[0]
+    assert np.abs(asked["overlay"].astype(int) - heatmaps.overlay(image, heatmap)).max() <= 2
+    with pytest.raises(InputError, match="unknown method 'GradCAM': expected one of Grad-CAM"):
+        predict.explain(run, files[0], "COVID", "GradCAM")
 
 
 def test_a_run_that_has_no_network_says_how_to_get_one(tmp_path):

@@ -1,18 +1,17 @@
 """Heatmaps are compared by measures of known value, with networks that know less and less."""
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import heatmaps, phantom, study
+from cxrlib import heatmaps, phantom
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import sanity
 from cxrlib.networks import models
+from cxrlib.networks.backend import keras
 from cxrlib.pages import tables
+from cxrlib.shortcuts import retraining
 from cxrlib.study import profiles
-from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 
 RNG = np.random.default_rng(4)
@@ -44,13 +43,21 @@ def test_structural_similarity_follows_its_definition():
     assert sanity.ssim(dark, light) == pytest.approx((0.24 + 1e-4) / (0.40 + 1e-4))
 
 
-def test_rank_correlation_looks_at_the_order_of_pixels_only():
+def test_structural_similarity_is_tensorflows_in_its_precision():
+    import tensorflow
+
+    for a, b in ((A, B), (A, 1 - A), (A, np.zeros_like(A))):
+        theirs = tensorflow.image.ssim(a[..., None], b[..., None], 1.0, filter_size=11)
+        assert sanity.ssim(a, b) == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_rank_correlation_depends_on_the_order_of_pixels_only():
     assert sanity.rank(A, A**3) == pytest.approx(1)
     assert sanity.rank(A, -A) == pytest.approx(-1)
     assert sanity.rank([[1, 2, 3, 4]], [[2, 1, 4, 3]]) == pytest.approx(0.6)  # 1 - 6·4 / (4·15)
 
 
-def test_a_flat_heatmap_agrees_in_order_with_none():
+def test_a_flat_heatmap_has_no_rank_correlation_with_any():
     flat = np.zeros((24, 30))
     assert sanity.rank(A, flat) == 0
     assert np.isnan(sanity.rank(flat, flat))
@@ -86,7 +93,7 @@ def test_a_sample_has_the_target_and_each_patient_once():
 
 @pytest.fixture(scope="module")
 def model():
-    sanity.keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(1)
     model = models.build("efficient", 121)
     model.set_weights([w + 0.1 for w in model.get_weights()])  # as if trained
     return model
@@ -137,48 +144,23 @@ def test_heatmaps_of_a_network_change_in_a_cascade(model):
     assert found["value"].iloc[-1] < 0.95
 
 
-def test_shuffled_labels_are_the_same_labels_on_other_radiographs_and_the_test_keeps_its_own():
-    n = 60
-    table = pd.DataFrame(RNG.integers(0, 2, (n, 5)), columns=list(TARGETS))
-    table["split"] = np.repeat(["train", "validation", "test"], n // 3)
-    dealt = sanity.shuffle(table, seed=2)
-    for split, rows in table.groupby("split"):
-        theirs = dealt.loc[rows.index, list(TARGETS)]
-        assert sorted(theirs.to_numpy().tolist()) == sorted(rows[list(TARGETS)].to_numpy().tolist())
-        assert (theirs.to_numpy() == rows[list(TARGETS)].to_numpy()).all() == (split == "test")
-    assert dealt.equals(sanity.shuffle(table, seed=2))
-
-
-@pytest.mark.slow
-def test_a_network_is_retrained_once_from_another_seed_or_on_shuffled_labels(tiny, project):
-    once = dataclasses.replace(tiny, epochs=1)
-    run = make_run(project, image_size=121)
-    true, nonsense = (sanity.retrain(once, run, seed=5, shuffled=s) for s in (False, True))
-    first = true.get_weights()[0]
-    assert (first != nonsense.get_weights()[0]).any()
-    written = (run.folder / "sanity" / "seed-5" / "model.keras").stat().st_mtime_ns
-    again = sanity.retrain(once, run, seed=5)
-    assert (again.get_weights()[0] == first).all()
-    assert (run.folder / "sanity" / "seed-5" / "model.keras").stat().st_mtime_ns == written
-    assert study.cohort(once)["COVID"].sum() == 6
-
-
 @pytest.fixture
-def networks(tmp_path):
+def made(tmp_path):
     """Finished runs of two networks that have learnt nothing, and one that was not run."""
-    made = [make_run(tmp_path), make_run(tmp_path, "resnet50")]
-    for run in made:
+    runs = [make_run(tmp_path), make_run(tmp_path, "resnet50")]
+    for run in runs:
         models.build(run.architecture, 121).save(run.folder / "model.keras")
-    return [*made, make_run(tmp_path, "resnet50", "imagenet", state="not run", reason="weights")]
+    return [*runs, make_run(tmp_path, "resnet50", "imagenet", state="not run", reason="weights")]
 
 
 @pytest.mark.slow
-def test_what_the_paper_looked_at_is_put_to_the_test_and_told_in_words(networks, monkeypatch):
+def test_the_papers_ways_to_explain_are_tested_and_the_result_is_put_in_words(made, monkeypatch):
     images = np.stack([phantom.simulate(i, 121, target="covid").image for i in range(3)])
-    monkeypatch.setattr(sanity, "STEPS", {"efficient": 3, "deep": 2})
-    monkeypatch.setattr(
-        sanity, "retrain", lambda profile, run, **asked: sanity.predict.network(run)
-    )
+    steps = {"guided saliency": 3, "Grad-CAM": 2}
+    tested = {way: (steps[way], names) for way, (_, names) in sanity.TESTED.items()}
+    monkeypatch.setattr(sanity, "TESTED", tested)
+    monkeypatch.setattr(retraining, "retrain", lambda profile, run, **asked: run.network)
+    networks = retraining.networks(retraining.tested(made))
     cascades = sanity.cascades(networks, images, "Virus")
     assert cascades.groupby("heatmap", sort=False).size().to_dict() == {
         "Efficient, guided saliency": 6,
@@ -188,7 +170,8 @@ def test_what_the_paper_looked_at_is_put_to_the_test_and_told_in_words(networks,
     assert cascades["change"].unique().tolist() == [
         "output layer random", "top 52 % of layers random", "all layers random"
     ]  # fmt: skip
-    retrained = sanity.retrained(profiles.Profile(), networks, images, "Virus")
+    trainings = retraining.trained_again(profiles.Profile(), made)
+    retrained = sanity.retrained(trainings, images, "Virus")
     assert retrained["value"].tolist() == pytest.approx([1] * 8)
     facts = sanity.prose(cascades, retrained)
     assert facts["half_share"] == pytest.approx(100 * 16 / 31)
@@ -204,24 +187,25 @@ def test_what_the_paper_looked_at_is_put_to_the_test_and_told_in_words(networks,
 
 
 @pytest.mark.slow
-def test_without_efficient_the_words_say_that_it_was_not_compared(networks):
+def test_without_efficient_the_words_say_that_it_was_not_compared(made):
     images = np.stack([phantom.simulate(i, 121).image for i in range(2)])
-    deep = networks[1:]
-    retrained = sanity.retrained(profiles.Profile(), deep, images, "Virus")
+    deep = made[1:]
+    trainings = retraining.trained_again(profiles.Profile(), deep)
+    retrained = sanity.retrained(trainings, images, "Virus")
     assert len(retrained) == 0
-    facts = sanity.prose(sanity.cascades(deep, images, "Virus"), retrained)
+    facts = sanity.prose(sanity.cascades(retraining.networks(deep), images, "Virus"), retrained)
     assert np.isnan(facts["half_rank"])
     assert facts["seed_words"] == "not compared with"
     assert "Efficient was not run" in tables.likeness(retrained, "Likeness", "tab-x")._markdown()
 
 
 @pytest.mark.slow
-def test_the_papers_layer_and_ours_are_compared_arm_by_arm(networks):
+def test_the_papers_layer_and_ours_are_compared_arm_by_arm(made):
     images = np.stack([phantom.simulate(i, 121).image for i in range(3)])
-    choice = sanity.layer_choice(networks, images, "Virus")
+    choice = sanity.layer_choice(retraining.networks(made), images, "Virus")
     assert list(choice) == ["ResNet-50 (random)"]
     final, last = choice["ResNet-50 (random)"]
-    model = sanity.predict.network(networks[1])
+    model = made[1].network
     assert np.allclose(final, heatmaps.grad_cam(model, images, "Virus"), atol=1e-5)
     assert np.abs(final - last).max() > 0.1
     assert "over 3 radiographs for ResNet-50 (random)" in sanity.agreement(choice)

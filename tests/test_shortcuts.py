@@ -1,6 +1,7 @@
 """Shortcuts are measured on pairs that differ by one thing, and found where they were planted."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from cxrlib import images, phantom, shortcuts, study
 from cxrlib.images import marks
+from cxrlib.shortcuts import films, ties
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
 
 
@@ -17,9 +19,9 @@ def tied(tiny):
     return dataclasses.replace(tiny, mark_tie=1.0)
 
 
-def test_tests_show_the_same_fresh_patients_with_other_marks(tied):
+def test_all_versions_show_the_same_fresh_patients_with_other_marks(tied):
     trained = study.cohort(tied)
-    versions = shortcuts.tests(tied, 5)
+    versions = shortcuts.versions(tied, 5)
     first = versions["tied"]
     assert first["group"].value_counts().to_dict() == dict.fromkeys(GROUP_TARGET, 5)
     assert not set(first["patient"]) & set(trained["patient"])
@@ -27,7 +29,7 @@ def test_tests_show_the_same_fresh_patients_with_other_marks(tied):
         assert list(table["index"]) == list(first["index"])
     assert (first["mark"] == first["group"].map(phantom.TIED_MARK)).all()
     assert (versions["removed"]["mark"] == "none").all()
-    exchanged = first["group"].map(shortcuts.EXCHANGED).map(phantom.TIED_MARK)
+    exchanged = first["group"].map(ties.EXCHANGED).map(phantom.TIED_MARK)
     assert (versions["reversed"]["mark"] == exchanged).all()
     assert versions["random"]["mark"].nunique() > 2
     for place in range(0, 20, 5):
@@ -39,7 +41,7 @@ def test_tests_show_the_same_fresh_patients_with_other_marks(tied):
 
 
 def test_without_the_lesion_everyone_is_normal_and_keeps_the_mark(tied):
-    versions = shortcuts.tests(tied, 4)
+    versions = shortcuts.versions(tied, 4)
     healthy = versions["no lesion"]
     assert (healthy["Normal"] == 1).all()
     assert (healthy[["Pneumonia", "Virus", "Bacteria", "COVID"]] == 0).all(axis=None)
@@ -57,7 +59,7 @@ def answered(by_mark, by_lesion):
     for version in ("tied", "random", "reversed", "moved", "removed", "no lesion"):
         marks = {
             "random": rng.choice(phantom.MARKS, len(groups)),
-            "reversed": [phantom.TIED_MARK[shortcuts.EXCHANGED[g]] for g in groups],
+            "reversed": [phantom.TIED_MARK[ties.EXCHANGED[g]] for g in groups],
             "removed": ["none"] * len(groups),
             "moved": ["none"] * len(groups),  # for a network that looks in one place
         }.get(version, [phantom.TIED_MARK[g] for g in groups])
@@ -82,7 +84,7 @@ def test_a_network_that_goes_by_marks_has_a_gap_and_one_that_goes_by_lesions_has
         assert gap["reversed"] >= gap["removed"] - 0.1
 
 
-def test_changes_tell_what_the_answer_hangs_on():
+def test_changes_show_what_the_answer_depends_on():
     by_mark = shortcuts.changes(answered(0.9, 0.0)).set_index(["change", "group"])
     by_lesion = shortcuts.changes(answered(0.0, 0.9)).set_index(["change", "group"])
     assert by_mark.loc[("mark removed", "covid"), "mean"] == pytest.approx(-0.9, abs=0.02)
@@ -92,7 +94,7 @@ def test_changes_tell_what_the_answer_hangs_on():
     assert ("lesion removed", "normal") not in by_lesion.index
 
 
-def test_seeds_are_what_an_interval_over_seeds_counts():
+def test_an_interval_over_seeds_counts_seeds():
     table = pd.DataFrame({"tie": [0, 0, 0, 1], "seed": [1, 2, 3, 1], "gap": [0.1, 0.2, 0.3, 0.5]})
     found = shortcuts.over_seeds(table, "gap", ["tie"]).set_index("tie")
     assert found.loc[0, "mean"] == pytest.approx(0.2)
@@ -101,7 +103,7 @@ def test_seeds_are_what_an_interval_over_seeds_counts():
     assert list(found["seeds"]) == [3, 1]
 
 
-def test_honesty_correlates_lung_attention_with_the_gap_over_runs():
+def test_lung_attention_is_correlated_with_the_gap_over_runs():
     rng = np.random.default_rng(3)
     runs = [{"experiment": e, "tie": t, "seed": s} for e in "AC" for t in (0, 1) for s in range(5)]
     auc, looked = [], []
@@ -118,7 +120,7 @@ def test_honesty_correlates_lung_attention_with_the_gap_over_runs():
 
 
 @pytest.fixture
-def films(tiny, project):
+def real(tiny, project):
     """A folder of phantoms as if they were real, every other one of each group with an R."""
     rows = []
     for group in GROUPS:
@@ -134,21 +136,21 @@ def films(tiny, project):
     )
 
 
-def test_a_change_is_made_to_the_marks_that_a_radiograph_has(films):
-    row = study.cohort(films).query("split == 'test'").iloc[0]
-    before = study.image(films, row)
+def test_a_change_is_made_to_the_marks_that_a_radiograph_has(real):
+    row = study.cohort(real).query("split == 'test'").iloc[0]
+    before = study.image(real, row)
     mask = marks.find(before)
     assert mask.any()
     for name, change in marks.CHANGES.items():
-        after = study.image(films, pd.concat([row, pd.Series({"change": name})]))
+        after = study.image(real, pd.concat([row, pd.Series({"change": name})]))
         assert (after == change(before, mask)).all()
         assert (after != before).any()
 
 
 @pytest.mark.slow
-def test_only_radiographs_with_marks_are_painted_over_and_moved(films, project, monkeypatch):
+def test_only_radiographs_with_marks_are_painted_over_and_moved(real, project, monkeypatch):
     monkeypatch.setattr(images, "COVERS", ("none",))
-    lines = list(shortcuts.measure(films, project))
+    lines = list(shortcuts.measure(real, project))
     assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
     covered = pd.read_csv(project / "occlusion.csv")
     assert covered["note"].dropna().tolist() == ["undefined: one source"]
@@ -166,20 +168,20 @@ def test_a_change_is_counted_by_group_and_target():
     before = pd.DataFrame({"group": ["normal", "normal", "covid"], "patient": ["a", "b", "c"]})
     before = before.assign(**{f"p_{target}": 0.4 for target in TARGETS})
     after = before.assign(p_COVID=[0.6, 0.2, 0.4])
-    found = shortcuts._paired(before, after).set_index(["group", "target"])
+    found = films._paired(before, after).set_index(["group", "target"])
     assert found.loc[("normal", "COVID"), ["n", "patients"]].tolist() == [2, 2]
     values = found.loc[("normal", "COVID"), ["mean", "size", "flipped"]].tolist()
     assert values == pytest.approx([0, 0.2, 0.5])
     assert (found.drop(("normal", "COVID"))[["mean", "size", "flipped"]] == 0).all(axis=None)
 
 
-def test_origin_is_told_as_well_as_the_features_hold_it(tiny, project, monkeypatch):
+def test_the_source_is_recognised_as_well_as_the_features_allow(tiny, project, monkeypatch):
     from cxrlib.networks import training
 
     large = dataclasses.replace(tiny, normal=60, virus=30, bacteria=30, covid=30)
     experiment = large.experiment("A")
     table = study.radiographs(large, experiment)
-    monkeypatch.setattr(shortcuts, "_model", lambda *_: None)
+    monkeypatch.setattr(study, "train", lambda *_: SimpleNamespace(network=None))
     monkeypatch.setattr(study, "pixels", lambda *_: None)
     rng = np.random.default_rng(0)
     for features, least, most in (
@@ -201,9 +203,9 @@ def test_an_origin_that_a_target_settles_is_said_to_be_that_target(tiny, project
     assert np.isnan(told["value"])
 
 
-def test_where_all_come_from_one_source_origin_is_undefined(films):
-    experiment = films.experiment("A")
-    told = shortcuts.origin(films, experiment, experiment.arms[0])
+def test_where_all_come_from_one_source_origin_is_undefined(real):
+    experiment = real.experiment("A")
+    told = shortcuts.origin(real, experiment, experiment.arms[0])
     assert told["note"] == "undefined: one source"
     assert np.isnan(told["value"])
 

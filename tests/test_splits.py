@@ -1,4 +1,4 @@
-"""A split by patient keeps families of radiographs whole and the groups in proportion."""
+"""A split by patient keeps clusters of radiographs whole and the groups in proportion."""
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,11 @@ from cxrlib.errors import InputError
 from cxrlib.targets import GROUPS
 
 
-def table(families, publications=None):
+def table(clusters, publications=None):
     """A cohort from (group, number of radiographs) of each patient."""
     rows = [
         (f"{i:04d}-{j}.png", group, f"patient {i}")
-        for i, (group, n) in enumerate(families)
+        for i, (group, n) in enumerate(clusters)
         for j in range(n)
     ]
     made = pd.DataFrame(rows, columns=["file", "group", "patient"])
@@ -27,15 +27,15 @@ patients = st.lists(
 )
 
 
-def enough(families):
-    counts = pd.Series([group for group, _ in families]).value_counts()
+def enough(clusters):
+    counts = pd.Series([group for group, _ in clusters]).value_counts()
     return (counts >= 3).all()
 
 
 @settings(max_examples=80, deadline=None)
-@given(families=patients.filter(enough), seed=st.integers(0, 5))
-def test_no_patient_is_in_two_splits_and_none_is_lost(families, seed):
-    whole = table(families)
+@given(clusters=patients.filter(enough), seed=st.integers(0, 5))
+def test_no_patient_is_in_two_splits_and_none_is_lost(clusters, seed):
+    whole = table(clusters)
     split = cohort.split_by_patient(whole, seed)
     assert sorted(split["file"]) == sorted(whole["file"])
     assert (split.groupby("patient")["split"].nunique() == 1).all()
@@ -43,9 +43,9 @@ def test_no_patient_is_in_two_splits_and_none_is_lost(families, seed):
 
 
 @settings(max_examples=40, deadline=None)
-@given(families=patients.filter(enough), seed=st.integers(0, 5), order=st.randoms())
-def test_the_order_of_the_rows_plays_no_part(families, seed, order):
-    whole = table(families)
+@given(clusters=patients.filter(enough), seed=st.integers(0, 5), order=st.randoms())
+def test_the_order_of_the_rows_plays_no_part(clusters, seed, order):
+    whole = table(clusters)
     shuffled = list(whole.index)
     order.shuffle(shuffled)
     first = cohort.split_by_patient(whole, seed).set_index("file")["split"]
@@ -77,7 +77,7 @@ def test_another_seed_draws_another_split_and_the_same_seed_the_same():
 def test_pictures_of_one_publication_stay_together_however_long_the_chain():
     whole = table([("covid", 2), ("covid", 1), ("covid", 1), ("covid", 1), ("covid", 1)])
     whole["publication"] = ["a", "b", "b", "c", "", ""]  # patient 0 joins a and b
-    names = cohort.families(whole)
+    names = cohort.clusters(whole)
     assert names.nunique() == 4
     assert names[0] == names[1] == names[2]
     split = cohort.split_by_patient(whole, 3)
@@ -88,13 +88,13 @@ def test_a_patient_known_under_two_names_is_one():
     for name, same in cohort.same_patients().items():
         whole = table([("normal", 1)] * 4)
         whole.loc[:1, "patient"] = [name, same]
-        assert cohort.families(whole).nunique() == 3
+        assert cohort.clusters(whole).nunique() == 3
         assert len(cohort.apart(whole[:1], whole[1:])) == 0
         assert list(cohort.apart(whole[:1], whole[2:])["patient"]) == [same]
 
 
 def test_unknown_publications_are_not_one_publication():
-    assert cohort.families(table([("normal", 1)] * 7)).nunique() == 7
+    assert cohort.clusters(table([("normal", 1)] * 7)).nunique() == 7
 
 
 def test_a_patient_with_two_groups_is_kept_together_too():
@@ -120,13 +120,13 @@ plenty = st.lists(
 
 
 @settings(max_examples=30, deadline=None)
-@given(families=plenty, seed=st.integers(0, 5), folds=st.integers(2, 5), order=st.randoms())
+@given(clusters=plenty, seed=st.integers(0, 5), folds=st.integers(2, 5), order=st.randoms())
 def test_each_radiograph_is_tested_in_one_fold_and_its_patient_in_no_other_split(
-    families, seed, folds, order
+    clusters, seed, folds, order
 ):
-    counts = pd.Series([group for group, _ in families]).value_counts()
+    counts = pd.Series([group for group, _ in clusters]).value_counts()
     assume(len(counts) == 2 and counts.min() >= 3 * folds)
-    whole = table(families)
+    whole = table(clusters)
     shuffled = list(whole.index)
     order.shuffle(shuffled)
     tested = np.zeros(len(whole), int)

@@ -21,7 +21,7 @@ def test_covid_is_a_virus_pneumonia():
     assert named == {"Normal": 0, "Pneumonia": 1, "Virus": 1, "Bacteria": 0, "COVID": 1}
 
 
-def test_an_impossible_answer_decodes_to_no_group():
+def test_an_inconsistent_answer_decodes_to_no_group():
     assert targets.decode(np.array([[1, 1, 0, 0, 0], [0, 0, 0, 0, 0]])) == [None, None]
 
 

@@ -48,8 +48,8 @@ __all__ = [
     "PAPER_COUNTS",
     "SPLITS",
     "apart",
+    "clusters",
     "count_findings",
-    "families",
     "findings",
     "leakage",
     "listed",
@@ -142,11 +142,11 @@ def split_by_image(cohort):
 def split_by_patient(cohort, seed, fractions=FRACTIONS):
     """Splits each group so that no patient, and no publication, is in two splits.
 
-    The largest families of radiographs are placed first, each where it brings the group's split
+    The largest clusters of radiographs are placed first, each where it brings the group's split
     nearest to the fractions (least squares, relative to what is wanted).
 
     Args:
-        cohort: A cohort; every group needs a family for each split (see `families`).
+        cohort: A cohort; every group needs a cluster for each split (see `clusters`).
         seed: A whole number; another one draws another split. The rows' order plays no part.
         fractions: Of training, validation and test; or of the first two alone.
 
@@ -154,23 +154,23 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
         The cohort with a column `split`, rows ordered by group, then split.
 
     Raises:
-        InputError: A group has fewer families than there are splits.
+        InputError: A group has fewer clusters than there are splits.
     """
     names, counts = np.unique(cohort["group"], return_counts=True)
     rare_first = list(names[np.lexsort([names, counts])])
     # A patient may have radiographs in two groups: the rarer one decides where they all go.
-    family, rarity = families(cohort), cohort["group"].map(rare_first.index)
-    main = rarity.groupby(family).transform("min")
+    cluster, rarity = clusters(cohort), cohort["group"].map(rare_first.index)
+    main = rarity.groupby(cluster).transform("min")
     placed, rng = {}, np.random.default_rng(seed)
     for rank, group in enumerate(rare_first):
-        sizes = family[main == rank].value_counts()
+        sizes = cluster[main == rank].value_counts()
         if len(sizes) < len(fractions):
             raise InputError(
                 f"{len(sizes)} independent {group} patients cannot be split in {len(fractions)}:"
                 " add some"
             )
         placed |= _place(sizes, np.array(fractions), rng)
-    split = family.map(placed)
+    split = cluster.map(placed)
     groups_as_they_come = pd.factorize(cohort["group"])[0]
     order = np.lexsort([split.map(SPLITS.index), groups_as_they_come])
     return cohort.assign(split=split).iloc[order].reset_index(drop=True)
@@ -179,8 +179,8 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
 def split_in_folds(cohort, seed, folds, fold):
     """Splits for cross-validation: each radiograph is in the test split of one fold.
 
-    Families stay whole (see `families`), and groups are spread over the folds as evenly as whole
-    families allow (scikit-learn's StratifiedGroupKFold). Of what is not tested a fifth is for
+    Clusters stay whole (see `clusters`), and groups are spread over the folds as evenly as whole
+    clusters allow (scikit-learn's StratifiedGroupKFold). Of what is not tested a fifth is for
     validation.
 
     Args:
@@ -193,26 +193,26 @@ def split_in_folds(cohort, seed, folds, fold):
         The cohort with a column `split`, in its own order.
 
     Raises:
-        InputError: A group has fewer families than there are folds, or a fold leaves fewer
+        InputError: A group has fewer clusters than there are folds, or a fold leaves fewer
             than two for training and validation.
     """
-    family = families(cohort)
-    for group, counted in family.groupby(cohort["group"]).nunique().items():
+    cluster = clusters(cohort)
+    for group, counted in cluster.groupby(cohort["group"]).nunique().items():
         if counted < folds:
             raise InputError(
                 f"{counted} independent {group} patients for {folds} folds: lower `folds`"
             )
-    rows = cohort.assign(family=family).sort_values("file")  # the order of the rows plays no part
+    rows = cohort.assign(cluster=cluster).sort_values("file")  # the order of the rows plays no part
     drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    rest, _ = list(drawn.split(rows, rows["group"], rows["family"]))[fold - 1]
+    rest, _ = list(drawn.split(rows, rows["group"], rows["cluster"]))[fold - 1]
     split = pd.Series("test", rows.index)
     apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.2)).set_index("file")["split"]
     split.iloc[rest] = rows["file"].iloc[rest].map(apart).to_numpy()
     return cohort.assign(split=split)
 
 
-def families(cohort):
-    """Returns which radiographs are not independent: they share a patient or a publication.
+def clusters(cohort):
+    """Returns the cluster of each radiograph: those in one share a patient or a publication.
 
     A patient known under two names (`readers.same_patients`) is one.
 
@@ -220,8 +220,8 @@ def families(cohort):
         cohort: A cohort.
 
     Returns:
-        Series of a name for each radiograph, the same for all that hang together, however long
-        the chain: the first file name among them.
+        Series of a name for each radiograph, the same for all of its cluster, however long the
+        chain that joins them: the first file name among them.
     """
     n = len(cohort)
     codes = [pd.factorize(cohort["patient"].replace(same_patients()))[0]]
@@ -235,23 +235,23 @@ def families(cohort):
         (np.ones(2 * n, bool), (np.tile(np.arange(n), 2), np.concatenate(ends))), (width, width)
     )
     labels = connected_components(edges, directed=False)[1][:n]
-    return cohort["file"].groupby(labels).transform("min").rename("family")
+    return cohort["file"].groupby(labels).transform("min").rename("cluster")
 
 
 def _place(sizes, fractions, rng):
-    """Places families of these sizes in the splits: family -> split."""
+    """Places clusters of these sizes in the splits: cluster -> split."""
     sizes = sizes.sort_index().sample(frac=1, random_state=rng)
     sizes = sizes.sort_values(ascending=False, kind="stable")
     wanted = fractions * sizes.sum()
     have, placed = np.zeros(len(fractions)), {}
-    for i, (family, size) in enumerate(sizes.items()):
+    for i, (cluster, size) in enumerate(sizes.items()):
         cost = size * (size - 2 * (wanted - have)) / wanted
         empty = have == 0
         if len(sizes) - i <= empty.sum():  # the last ones go where there is none yet
             cost[~empty] = np.inf
         chosen = int(np.argmin(cost))
         have[chosen] += size
-        placed[family] = SPLITS[chosen]
+        placed[cluster] = SPLITS[chosen]
     return placed
 
 

@@ -3,8 +3,8 @@
 A score means little until three things are known: what the facts of a file (its source, size,
 sharpness) already tell about the targets, how far a model gets that sees no anatomy, and whether
 the same picture is on both sides of the split (`cohort.baselines` and `cohort.duplicates` measure
-the last two). All functions take frames and arrays and return
-tidy frames. What cannot be computed is NaN and `note` says why.
+the last two). All functions take frames and arrays and return tidy frames. What cannot be computed
+is NaN and `note` says why.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ NUMBERS = (
 )  # fmt: skip
 """Facts that are numbers; NaN where unknown."""
 
-FACTS = (
+FILE_FACTS = (
     "error", "content", "picture", "format", "width", "height", "bytes", "bytes_per_pixel",
     "mode", "mean", "deviation", "sharpness",
 )  # fmt: skip
@@ -47,7 +47,7 @@ SIZE = 224
 SMALLEST = 121
 """Edge in pixels below which no network here takes an image."""
 
-_UNKNOWN = {name: np.nan if name in NUMBERS else "" for name in FACTS}
+_UNKNOWN = {name: np.nan if name in NUMBERS else "" for name in FILE_FACTS}
 
 
 def facts(radiographs, pixels=None, progress=iter):
@@ -66,7 +66,7 @@ def facts(radiographs, pixels=None, progress=iter):
         mean, deviation (grey levels) and sharpness (variance of the Laplacian), the last three at
         224 px. NaN or "" where there is no file or it cannot be read.
     """
-    return look(radiographs, pixels, progress)[0]
+    return facts_and_thumbnails(radiographs, pixels, progress)[0]
 
 
 def thumbnails(radiographs, edge=baselines.EDGE):
@@ -91,7 +91,7 @@ def thumbnails(radiographs, edge=baselines.EDGE):
     return np.array(list(pictures), np.uint8).reshape(-1, edge, edge)
 
 
-def look(radiographs, pixels=None, progress=iter):
+def facts_and_thumbnails(radiographs, pixels=None, progress=iter):
     """Returns facts and thumbnails in one pass: see `facts` and `thumbnails`.
 
     Returns:
@@ -100,15 +100,17 @@ def look(radiographs, pixels=None, progress=iter):
     """
     paths = list(radiographs["path"])
     seen = _in_threads(
-        lambda i: _look(paths[i], None if pixels is None else pixels[i]), range(len(paths))
+        lambda i: _seen(paths[i], None if pixels is None else pixels[i]), range(len(paths))
     )
     rows, small = [], np.zeros((len(paths), baselines.EDGE, baselines.EDGE), np.uint8)
     for i, (row, thumbnail) in progress(enumerate(seen)):
         rows.append(_UNKNOWN | row)
         small[i] = thumbnail
-    found = pd.DataFrame(rows, columns=list(FACTS), index=radiographs.index)
+    found = pd.DataFrame(rows, columns=list(FILE_FACTS), index=radiographs.index)
     found = found.astype({name: float for name in NUMBERS})
-    return pd.concat([radiographs.drop(columns=list(FACTS), errors="ignore"), found], axis=1), small
+    return pd.concat(
+        [radiographs.drop(columns=list(FILE_FACTS), errors="ignore"), found], axis=1
+    ), small
 
 
 def confounders(radiographs):
@@ -175,7 +177,7 @@ def report(radiographs, pixels=None, progress=iter):
         Dict of title -> DataFrame. What cannot be read is among the problems and nowhere else;
         where nothing can be read there is nothing else.
     """
-    table, thumbs = look(radiographs, pixels, progress)
+    table, thumbs = facts_and_thumbnails(radiographs, pixels, progress)
     found = {"Problems": problems(table)}
     seen = (table["picture"] != "").to_numpy()
     if not seen.any():
@@ -197,7 +199,7 @@ def report(radiographs, pixels=None, progress=iter):
     }
 
 
-def _look(path, image):
+def _seen(path, image):
     """Returns the facts and the thumbnail of one radiograph."""
     row, small = {}, np.zeros((baselines.EDGE, baselines.EDGE), np.uint8)
     try:
@@ -289,7 +291,7 @@ def _label_problems(table):
 
 def _file_problems(table):
     """Yields what is wrong with single files."""
-    for row in table[["file", "path", *FACTS]].itertuples():
+    for row in table[["file", "path", *FILE_FACTS]].itertuples():
         if row.path and not Path(row.path).is_file():
             yield row.file, "missing", "add the file or drop the row"
         elif row.error:

@@ -79,14 +79,14 @@ def by_patient(radiographs, n=5):
         patients allow; every row is tested once. Empty for a single patient. The rows' order plays
         no part.
     """
-    families, groups = _families(radiographs), radiographs["group"]
-    n = min(n, len(np.unique(families)), groups.value_counts().max() if len(groups) else 0)
+    clusters, groups = _clusters(radiographs), radiographs["group"]
+    n = min(n, len(np.unique(clusters)), groups.value_counts().max() if len(groups) else 0)
     if n < 2:
         return []
     with warnings.catch_warnings():
         # A group with fewer radiographs than folds is absent from some, which `measure` allows for.
         warnings.filterwarnings("ignore", message="The least populated class")
-        folds = StratifiedGroupKFold(n).split(groups, groups, families)
+        folds = StratifiedGroupKFold(n).split(groups, groups, clusters)
         return [(train, test) for train, test in folds if len(train) and len(test)]
 
 
@@ -116,13 +116,13 @@ def measure(seen, radiographs, folds=None):
         tested), note.
     """
     folds = by_patient(radiographs) if folds is None else folds
-    families, rows = _families(radiographs), []
+    clusters, rows = _clusters(radiographs), []
     for name, values in seen.items():
         for target in TARGETS:
             positive = radiographs[target].to_numpy() == 1
             tested = _tested(values, positive, folds)
             note = undefined(positive, target)
-            result = _summary(tested, positive, families, _overlap(folds), note)
+            result = _summary(tested, positive, clusters, _overlap(folds), note)
             rows.append({"features": name, "target": target, **result})
     return pd.DataFrame(rows, columns=["features", "target", *_SUMMARY])
 
@@ -146,7 +146,7 @@ def origin(seen, radiographs, folds=None):
     sources, groups = radiographs["source"], radiographs["group"].to_numpy()
     names = sorted(set(sources))
     settled = bool((sources.groupby(groups).nunique() < 2).all())
-    families, rows = _families(radiographs), []
+    clusters, rows = _clusters(radiographs), []
     for name, values in seen.items():
         for source in names[:1] if len(names) < 3 else names:
             positive = (sources == source).to_numpy()
@@ -157,7 +157,7 @@ def origin(seen, radiographs, folds=None):
                 ("within a group", _apart(tested, groups), "undefined: no group has two sources"),
             ):
                 note = alone or note * settled
-                result = _summary(parts, positive, families, _overlap(folds), note)
+                result = _summary(parts, positive, clusters, _overlap(folds), note)
                 rows.append({"features": name, "source": source, "compared": compared, **result})
     return pd.DataFrame(rows, columns=["features", "source", "compared", *_SUMMARY])
 
@@ -176,10 +176,10 @@ def _concordant(positive, score):
     return right, yes * (len(positive) - yes)
 
 
-def _families(radiographs):
-    """Returns which radiographs are not independent: those of a patient or of a publication."""
+def _clusters(radiographs):
+    """Returns the cluster of each radiograph: its patient, or what shares a publication with it."""
     known = "publication" in radiographs
-    return (cohort.families(radiographs) if known else radiographs["patient"]).to_numpy()
+    return (cohort.clusters(radiographs) if known else radiographs["patient"]).to_numpy()
 
 
 def _tested(values, positive, folds):
@@ -210,25 +210,18 @@ def _overlap(folds):
     return 1 + sum(len(test) / len(train) for train, test in folds) if len(folds) > 1 else 1
 
 
-def _summary(tested, positive, families, overlap, note):
+def _summary(tested, positive, clusters, overlap, note):
     """Sums up what was tested: AUC, interval, who was behind it."""
     counts = [_concordant(positive[rows], scores) for rows, scores in tested]
     right, pairs = np.sum([(0, 0), *counts], axis=0)
     compared = [rows for (rows, _), (_, n) in zip(tested, counts) if n]
     rows = np.concatenate([np.zeros(0, int), *compared])
-    sides = families[rows[positive[rows]]], families[rows[~positive[rows]]]
+    sides = clusters[rows[positive[rows]]], clusters[rows[~positive[rows]]]
     auc = right / pairs if pairs else np.nan
-    low, high = metrics.auc_interval(auc, *(_effective(side) / overlap for side in sides))
+    # A cluster of thirty weighs more than one of one, so clusters are worth fewer than there are.
+    sizes = (np.unique(side, return_counts=True)[1] for side in sides)
+    low, high = metrics.auc_interval(auc, *(metrics.kish(size) / overlap for size in sizes))
     if np.isnan(auc):
         note = note or "undefined: no fold has both answers in training and test"
     yes, no = (len(np.unique(side)) for side in sides)
     return dict(zip(_SUMMARY, (auc, low, high, yes, no, note)))
-
-
-def _effective(families):
-    """Kish's effective number of families, where each counts by its radiographs.
-
-    A family of thirty weighs more than one of one, so they are worth fewer than there are.
-    """
-    sizes = np.unique(families, return_counts=True)[1]
-    return sizes.sum() ** 2 / (sizes**2).sum() if len(sizes) else 0

@@ -1,4 +1,8 @@
-"""Heatmaps: where in a radiograph a network finds a target (class activation and saliency)."""
+"""Heatmaps: where in a radiograph a network finds a target (class activation and saliency).
+
+Nothing here knows of studies and runs: the functions take networks and pixels. Importing this room
+takes no Keras.
+"""
 
 import contextlib
 import functools
@@ -10,8 +14,8 @@ import numpy as np
 
 from cxrlib import targets
 from cxrlib.errors import InputError
-from cxrlib.files import replacing, reserve
-from cxrlib.networks.backend import keras
+from cxrlib.files import writing_array
+from cxrlib.networks import ARCHITECTURES
 
 SMOOTHING = 5 / 768
 """Sigma of the Gaussian over saliency, as a share of the image's edge (the paper: 5 px of 768)."""
@@ -25,7 +29,8 @@ LARGEST = 224
 OPACITY = 0.45
 """Of a heatmap over its radiograph."""
 
-CHUNK = 16
+BATCH = 16
+"""Radiographs that are explained at once: memory does not grow with how many there are."""
 
 
 def grad_cam(model, images, target, *, layer=None):
@@ -61,19 +66,21 @@ def grad_cam(model, images, target, *, layer=None):
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
 
-    explain = Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)
+    explainer = Gradcam(model, model_modifier=ReplaceToLinear(), clone=True)
     where = {"penultimate_layer": layer, "seek_penultimate_conv_layer": False}
     coarse = {"expand_cam": False, "normalize_cam": False}
     maps = []
-    for chunk in _chunks(images):
+    for batch in _batches(images):
         with _quiet():
-            found = np.asarray(explain(CategoricalScore(column), chunk, **where, **coarse))
+            found = np.asarray(explainer(CategoricalScore(column), batch, **where, **coarse))
         maps += [_expanded(one, images) for one in found]
     return np.stack(maps)
 
 
 def last_convolution(model):
-    """Names the layer that the paper explained: the convolution nearest the output."""
+    """Returns the name of the layer that the paper explained: the last convolution."""
+    from cxrlib.networks.backend import keras  # seconds: Keras comes with it
+
     return next(
         layer.name for layer in reversed(model.layers) if isinstance(layer, keras.layers.Conv2D)
     )
@@ -111,15 +118,15 @@ def score_cam(model, images, target, *, channels=64):
     column = targets.index(target)
     images = _checked(images, model)
     final = _pooling(model).input
-    explain = Scorecam(_alone(model, column))
+    explainer = Scorecam(_alone(model, column))
     layer = final._keras_history.operation.name
     most = min(channels, final.shape[-1])
     maps = []
     for image in images:  # alone: each has its own channels, and their masks fill the memory
         with _quiet():
-            found = explain(
+            found = explainer(
                 CategoricalScore(0), image[None], penultimate_layer=layer,
-                seek_penultimate_conv_layer=False, max_N=most, batch_size=CHUNK,
+                seek_penultimate_conv_layer=False, max_N=most, batch_size=BATCH,
                 expand_cam=False, normalize_cam=False,
             )  # fmt: skip
         maps.append(_expanded(np.asarray(found)[0], images))
@@ -148,22 +155,39 @@ def saliency(model, images, target, *, guided=True, smooth=0):
     column = targets.index(target)
     images = _checked(images, model)
     modifiers = [ReplaceToLinear(), GuidedBackpropagation()] if guided else [ReplaceToLinear()]
-    explain = Saliency(model, model_modifier=modifiers, clone=True)
+    explainer = Saliency(model, model_modifier=modifiers, clone=True)
     sigma = SMOOTHING * images.shape[1]
     maps = []
-    for chunk in _chunks(images):
+    for batch in _batches(images):
         total = 0
-        for noisy in _noisy(chunk, smooth) if smooth else [chunk]:
+        for noisy in _noisy(batch, smooth) if smooth else [batch]:
             with _quiet():
-                found = explain(CategoricalScore(column), noisy, keepdims=True, normalize_map=False)
+                found = explainer(
+                    CategoricalScore(column), noisy, keepdims=True, normalize_map=False
+                )
             total += np.asarray(found)
         strongest = total.max(axis=-1)
         maps += [_normalised(cv2.GaussianBlur(one, (0, 0), sigma)) for one in strongest]
     return np.stack(maps)
 
 
-METHODS = {"densenet121": grad_cam, "resnet50": grad_cam, "efficient": saliency}
-"""How the paper explains each architecture."""
+METHODS = {
+    "Grad-CAM": grad_cam,
+    "Grad-CAM++": grad_cam_plus_plus,
+    "Score-CAM": score_cam,
+    "guided saliency": saliency,
+    "plain saliency": functools.partial(saliency, guided=False),
+    "SmoothGrad": functools.partial(saliency, guided=False, smooth=25),
+}
+"""Ways to explain a network, by name: functions as `grad_cam`."""
+
+
+def explain(model, images, target):
+    """Explains radiographs as the paper explains networks of this architecture.
+
+    Args, Returns, Raises: As `grad_cam`.
+    """
+    return METHODS[ARCHITECTURES[model.name].heatmap](model, images, target)
 
 
 def write(path, model, pixels, radiographs):
@@ -178,17 +202,13 @@ def write(path, model, pixels, radiographs):
     test = np.flatnonzero(radiographs["split"] == "test")
     groups = radiographs["group"].to_numpy()[test]
     edge = min(pixels.shape[1], LARGEST)
-    shape = (len(test), edge, edge)
-    with replacing(path) as temporary:  # piece by piece, so that memory does not grow
-        kept = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-        reserve(temporary)
+    with writing_array(path, (len(test), edge, edge)) as kept:
         for group, target in targets.GROUP_TARGET.items():
             places = np.flatnonzero(groups == group)
-            for start in range(0, len(places), CHUNK):
-                part = places[start : start + CHUNK]
-                maps = METHODS[model.name](model, pixels[test[part]], target)
+            for start in range(0, len(places), BATCH):
+                part = places[start : start + BATCH]
+                maps = explain(model, pixels[test[part]], target)
                 kept[part] = [_shrunk(one, edge) for one in maps]
-        kept.flush()
 
 
 def overlay(image, heatmap):
@@ -208,10 +228,14 @@ def overlay(image, heatmap):
 @functools.lru_cache(maxsize=1)
 def _features(model):
     """Returns the network up to its final feature map; kept, so that it is traced once a model."""
+    from cxrlib.networks.backend import keras  # seconds: Keras comes with it
+
     return keras.Model(model.input, _pooling(model).input)
 
 
 def _pooling(model):
+    from cxrlib.networks.backend import keras  # seconds: Keras comes with it
+
     return next(
         layer for layer in model.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D)
     )
@@ -226,8 +250,8 @@ def _one_pass(model, images, weights):
     images = _checked(images, model)
     features = _features(model)
     maps = []
-    for start in range(0, len(images), CHUNK):
-        # Every chunk has the same shape, so the network is traced once.
+    for start in range(0, len(images), BATCH):
+        # Every batch has the same shape, so the network is traced once.
         for activation in features.predict_on_batch(_padded(images, start)):
             coarse = np.maximum(np.asarray(activation, np.float32) @ weights, 0)
             maps.append(_expanded(coarse, images))
@@ -236,6 +260,8 @@ def _one_pass(model, images, weights):
 
 def _alone(model, column):
     """Returns the network with two outputs: one target's logit, and 0."""
+    from cxrlib.networks.backend import keras  # seconds: Keras comes with it
+
     dense = model.layers[-1]
     outputs = keras.layers.Dense(2)
     pair = keras.Model(model.input, outputs(dense.input))
@@ -245,16 +271,16 @@ def _alone(model, column):
     return pair
 
 
-def _noisy(chunk, copies):
+def _noisy(batch, copies):
     """Yields copies of images under Gaussian noise of `NOISE` times each image's range."""
-    spread = NOISE * np.ptp(chunk, axis=(1, 2, 3), keepdims=True)
+    spread = NOISE * np.ptp(batch, axis=(1, 2, 3), keepdims=True)
     for copy in range(copies):
-        noise = np.random.default_rng(copy).standard_normal(chunk.shape[1:], np.float32)
-        yield chunk + spread * noise
+        noise = np.random.default_rng(copy).standard_normal(batch.shape[1:], np.float32)
+        yield batch + spread * noise
 
 
-def _chunks(images):
-    return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+def _batches(images):
+    return (images[start : start + BATCH] for start in range(0, len(images), BATCH))
 
 
 @contextlib.contextmanager
@@ -292,8 +318,8 @@ def _checked(images, model):
 
 
 def _padded(images, start):
-    chunk = images[start : start + CHUNK]
-    return np.concatenate([chunk, np.zeros((CHUNK - len(chunk), *chunk.shape[1:]), chunk.dtype)])
+    batch = images[start : start + BATCH]
+    return np.concatenate([batch, np.zeros((BATCH - len(batch), *batch.shape[1:]), batch.dtype)])
 
 
 def _normalised(heatmap):

@@ -1,5 +1,7 @@
 """Lung attention: how much of a heatmap lies where the disease can be, against chance.
 
+It is known as the energy-based pointing game (Wang et al. 2020), here with its chance beside it.
+
 A heatmap says something about where a network looks only if it beats two things that do not look at
 the network at all: the share of the image that a region fills, and a Gaussian in the middle of the
 image, where lungs are in every radiograph.
@@ -10,11 +12,12 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 
-from cxrlib import metrics
+from cxrlib import images, metrics
 from cxrlib.errors import InputError
+from cxrlib.targets import GROUP_TARGET
 
 REGIONS = ("lungs", "lesions", "marks", "devices")
-"""Where a heatmap's energy is looked for; a radiograph need not have all of them."""
+"""Where a heatmap's energy is measured; a radiograph need not have all of them."""
 
 MEASURES = ("energy", "pointing", "area", "gaussian")
 """The share of a heatmap's energy inside a region; whether its highest point lies there (pointing
@@ -58,6 +61,26 @@ def measure(heatmaps, regions):
     return pd.DataFrame(rows, columns=["row", "region", *MEASURES])
 
 
+def lung_attention(heatmaps, radiographs, regions):
+    """Measures heatmaps that were made for the target of each radiograph's group.
+
+    Args:
+        heatmaps: Array (n, H, H), not negative.
+        radiographs: DataFrame of n rows with file, group and patient, and perhaps copy.
+        regions: As `measure` takes them, of any size: masks are shrunk to the heatmaps'.
+
+    Returns:
+        DataFrame: file, group, patient, copy where it is known, target, and what `measure` returns.
+        Empty where no region is known, as of most real radiographs.
+    """
+    edge = heatmaps.shape[1]
+    shrunk = ({name: images.shrink(mask, edge) for name, mask in of.items()} for of in regions)
+    measured = measure(heatmaps, shrunk)
+    names = [name for name in ("file", "group", "patient", "copy") if name in radiographs]
+    facts = radiographs[names].iloc[measured["row"].astype(int)].reset_index(drop=True)
+    return facts.assign(target=facts["group"].map(GROUP_TARGET)).join(measured)
+
+
 def gaussian(shape):
     """Returns the centred Gaussian: float64 array of a shape (H, W) that sums to 1."""
     across = [np.exp(-((np.arange(n) + 0.5 - n / 2) ** 2) / (2 * (SPREAD * n) ** 2)) for n in shape]
@@ -85,18 +108,10 @@ def summary(measured, by, level=0.95):
         if part.empty:
             continue
         values = part.assign(lift=part["energy"] - part["area"])[names].to_numpy(float)
-        codes = metrics.coded(part["patient"], len(part))
-        sums = np.zeros((codes.max() + 1, len(names) + 1))
-        np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
-        found = metrics.resample(lambda w, sums=sums: _means(w @ sums), len(sums))
-        low, high = metrics.percentiles(*found, level).T
-        facts = dict(zip(by, key)) | {"n": len(part), "patients": len(sums)}
+        value, low, high = metrics.average(values, part["patient"], level)
+        facts = dict(zip(by, key)) | {"n": len(part), "patients": part["patient"].nunique()}
         parts.append(
-            pd.DataFrame({"measure": names, "value": found[0], "low": low, "high": high, **facts})
+            pd.DataFrame({"measure": names, "value": value, "low": low, "high": high, **facts})
         )
     columns = [*by, "measure", "value", "low", "high", "n", "patients"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-
-
-def _means(sums):
-    return sums[:, :-1] / sums[:, -1:]

@@ -1,37 +1,29 @@
 """Can heatmaps be trusted? Whether they follow what a network has learnt (Adebayo et al. 2018).
 
 A heatmap that stays the same when the weights are replaced by random ones shows the radiograph,
-not the network. How alike two heatmaps are is read beside how alike heatmaps of different
+not the network. How alike two heatmaps are is set beside how alike heatmaps of different
 radiographs are anyway, since lungs lie where they lie.
 """
-
-import functools
 
 import cv2
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cxrlib import files, heatmaps, labels, predict, study, targets
+from cxrlib import heatmaps, metrics, targets
 from cxrlib.errors import InputError
-from cxrlib.networks import Recipe, models, training
-from cxrlib.networks.backend import keras
-from cxrlib.study.runs import chosen
-from cxrlib.targets import TARGETS
+from cxrlib.networks import ARCHITECTURES
 
-MEASURES = ("ssim", "rank")
-COLUMNS = ["measure", "value", "low", "high", "pairs", "n", "verdict"]
-METHODS = {
-    "efficient": {
-        "guided saliency": heatmaps.saliency,
-        "plain saliency": functools.partial(heatmaps.saliency, guided=False),
-    },
-    "deep": {"Grad-CAM": heatmaps.grad_cam},
+LIKENESSES = ("ssim", "rank")
+"""How alike two heatmaps are: `ssim` and `rank`."""
+
+_COLUMNS = ["measure", "value", "low", "high", "pairs", "n", "verdict"]
+TESTED = {
+    "Grad-CAM": (3, ("Grad-CAM",)),
+    "guided saliency": (5, ("guided saliency", "plain saliency")),
 }
-"""What is put to the test: the paper's ways to explain, and saliency that is not guided."""
-
-STEPS = {"efficient": 5, "deep": 3}
-"""Depths that a cascade tries: a deep network takes several seconds each."""
+"""What is put to the test of a network that the paper explains so: at how many depths (a deep
+network takes several seconds each), and by which of `heatmaps.METHODS`."""
 
 WORDS = {
     "above": "more alike than",
@@ -41,9 +33,8 @@ WORDS = {
 }
 """How a verdict reads."""
 
-WINDOW, SIGMA = 11, 1.5
-C1, C2 = 0.01**2, 0.03**2
-RESAMPLES = 1000
+_WINDOW, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
 
 
 def ssim(a, b):
@@ -57,12 +48,14 @@ def ssim(a, b):
     Returns:
         The mean over the windows, in [-1, 1]; 1 for the same heatmap.
     """
+    # tf.image.ssim gives the same but for its float32 (tests/test_sanity.py); it takes ten times
+    # as long, and only TensorFlow has it.
     a, b = (np.asarray(one, np.float64) for one in (a, b))
     mean_a, mean_b = _local(a), _local(b)
     spread = _local(a * a) - mean_a**2 + _local(b * b) - mean_b**2
     together = _local(a * b) - mean_a * mean_b
-    light = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
-    return float((light * (2 * together + C2) / (spread + C2)).mean())
+    light = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
+    return float((light * (2 * together + _C2) / (spread + _C2)).mean())
 
 
 def rank(a, b):
@@ -88,7 +81,7 @@ def similarity(ones, others):
         ones, others: Float arrays (n, H, W) in [0, 1].
 
     Returns:
-        DataFrame of n rows with `MEASURES` as columns.
+        DataFrame of n rows with `LIKENESSES` as columns.
     """
     pairs = list(zip(ones, others, strict=True))
     return pd.DataFrame({"ssim": [ssim(*p) for p in pairs], "rank": [rank(*p) for p in pairs]})
@@ -101,9 +94,9 @@ def pairs(maps):
         maps: Float array (n, H, W) in [0, 1], n at least 2.
 
     Returns:
-        DataFrame of n rows: the mean similarity to the others, by `MEASURES`.
+        DataFrame of n rows: the mean similarity to the others, by `LIKENESSES`.
     """
-    tables = {measure: np.full((len(maps), len(maps)), np.nan) for measure in MEASURES}
+    tables = {measure: np.full((len(maps), len(maps)), np.nan) for measure in LIKENESSES}
     for i in range(len(maps)):
         for j in range(i):
             for measure, compare in (("ssim", ssim), ("rank", rank)):
@@ -153,6 +146,8 @@ def randomise(model, depth, seed=0):
     theirs = _weighted(model)
     if not 0 <= depth <= len(theirs):
         raise InputError(f"depth is {depth}: {model.name} has {len(theirs)} layers with weights")
+    from cxrlib.networks.backend import keras  # seconds: Keras comes with it
+
     keras.utils.set_random_seed(seed)
     copy = keras.models.clone_model(model)
     for layer, trained in list(zip(_weighted(copy), theirs))[: len(theirs) - depth]:
@@ -168,19 +163,21 @@ def compare(ones, others):
         others: The other network's, of the same radiographs.
 
     Returns:
-        DataFrame, a row for each of `MEASURES`: measure, value, low, high (mean over radiographs,
-        95 % bootstrap interval), pairs (mean over those heatmaps of different radiographs), n
-        (radiographs whose heatmaps can be compared) and verdict: whether the interval lies
-        "above" or "below" pairs, or holds it ("like").
+        DataFrame, a row for each of `LIKENESSES`: measure; value, low, high (mean over radiographs,
+        95 % interval over resampled ones); pairs (mean over those heatmaps of different
+        radiographs); n (radiographs whose heatmaps can be compared); and verdict: whether the
+        interval lies "above" or "below" pairs, or holds it ("like").
     """
     found, chance = similarity(ones, others), pairs(ones).mean()
     rows = []
-    for measure in MEASURES:
-        value, low, high, n = _mean(found[measure].dropna().to_numpy())
-        other = chance[measure]
+    for measure in LIKENESSES:
+        values, other = found[measure].dropna(), chance[measure]
+        value, low, high = metrics.average(values)
+        if np.isnan(low):  # all the same: no resample says otherwise
+            low = high = value
         verdict = "above" if low > other else "below" if high < other else "like"
-        rows.append([measure, value, low, high, other, n, verdict])
-    return pd.DataFrame(rows, columns=COLUMNS)
+        rows.append([measure, value, low, high, other, len(values), verdict])
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def cascade(model, images, target, method, *, steps=5, seed=0):
@@ -205,15 +202,14 @@ def cascade(model, images, target, method, *, steps=5, seed=0):
         random = method(randomise(model, depth, seed), images, target)
         facts = {"depth": depth, "share": depth / len(names), "layer": names[depth - 1]}
         parts.append(compare(trained, random).assign(**facts))
-    return pd.concat(parts, ignore_index=True)[["depth", "share", "layer", *COLUMNS]]
+    return pd.concat(parts, ignore_index=True)[["depth", "share", "layer", *_COLUMNS]]
 
 
-def cascades(runs, images, target):
-    """Runs the cascade on what the paper looked at: saliency of Efficient, Grad-CAM of a deep arm.
+def cascades(networks, images, target):
+    """Runs the cascade on networks, each explained in the ways that `TESTED` names.
 
     Args:
-        runs: Runs of one experiment. Of the deep arms the one with the lowest validation loss
-            is taken; a kind of network that has no finished run is left out.
+        networks: Pairs of an arm's label and its network, a list or as they come.
         images: uint8 (n, size, size, 3), test radiographs of different patients.
         target: A name of `TARGETS`.
 
@@ -222,44 +218,55 @@ def cascades(runs, images, target):
         to the network, in words) before.
     """
     parts = []
-    for kind in METHODS:
-        rivals = [run for run in runs if run.finished and _kind(run) == kind]
-        if not rivals:
-            continue
-        run = chosen(rivals)
-        model = predict.network(run)
-        for name, method in METHODS[kind].items():
-            found = cascade(model, images, target, method, steps=STEPS[kind])
-            parts.append(_labelled(found, f"{_arm(run)}, {name}", _extents(found)))
+    for label, model in networks:
+        steps, names = TESTED[ARCHITECTURES[model.name].heatmap]
+        for name in names:
+            found = cascade(model, images, target, heatmaps.METHODS[name], steps=steps)
+            parts.append(_labelled(found, f"{label}, {name}", _extents(found)))
     return pd.concat(parts, ignore_index=True)
 
 
-def retrained(profile, runs, images, target):
-    """Compares Efficient's heatmaps with those of another seed's, and of one of shuffled labels.
+def retrained(trainings, images, target):
+    """Compares a network's heatmaps with those of networks that were trained in its place.
 
     Args:
-        profile: The study's profile.
-        runs, images, target: As `cascades`.
+        trainings: Tuples of an arm's label, its network, and a dict of the other trainings: what
+            was changed -> network.
+        images, target: As `cascades`.
 
     Returns:
-        DataFrame: heatmap, change ("another seed", "another seed, shuffled labels") and the
-        columns of `compare`; no row if Efficient is not among the runs.
+        DataFrame: heatmap, change and the columns of `compare`; no row without trainings.
     """
-    parts = [pd.DataFrame(columns=["heatmap", "change", *COLUMNS])]
-    for run in runs:
-        if not run.finished or _kind(run) != "efficient":
-            continue
-        seed, trained = profile.seed + 1, predict.network(run)
-        others = {
-            "another seed": retrain(profile, run, seed=seed),
-            "another seed, shuffled labels": retrain(profile, run, seed=seed, shuffled=True),
-        }
-        for name, method in METHODS["efficient"].items():
-            maps = method(trained, images, target)
+    parts = []
+    for label, model, others in trainings:
+        for name in TESTED[ARCHITECTURES[model.name].heatmap][1]:
+            method = heatmaps.METHODS[name]
+            maps = method(model, images, target)
             for change, other in others.items():
                 found = compare(maps, method(other, images, target))
-                parts.append(_labelled(found, f"{_arm(run)}, {name}", change))
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+                parts.append(_labelled(found, f"{label}, {name}", change))
+    empty = pd.DataFrame(columns=["heatmap", "change", *_COLUMNS])
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def layer_choice(networks, images, target):
+    """Explains radiographs by the final feature map and by the last convolution, as the paper did.
+
+    Args:
+        networks: As `cascades`; those that the paper explains by Grad-CAM are taken.
+        images: uint8 (n, size, size, 3).
+        target: A name of `TARGETS`.
+
+    Returns:
+        Dict from an arm's label to float32 (2, n, H, W): final feature map, last convolution.
+    """
+    found = {}
+    for label, model in networks:
+        if ARCHITECTURES[model.name].heatmap == "Grad-CAM":
+            layers = (None, heatmaps.last_convolution(model))
+            ways = [heatmaps.grad_cam(model, images, target, layer=layer) for layer in layers]
+            found[label] = np.stack(ways)
+    return found
 
 
 def prose(cascades, retrained):
@@ -293,39 +300,6 @@ def prose(cascades, retrained):
     return facts
 
 
-def _on_cam(rows):
-    if rows.empty:
-        return "No deep network was run, so Grad-CAM was not tried"
-    row = rows.iloc[0]
-    numbers = f"{row['value']:.2f}", f"{row['pairs']:.2f}"
-    rank, pairs = (number.replace("-", "−") for number in numbers)
-    return (
-        f"{row['heatmap']}, has {rank} when nothing but the output layer is random, and the two are"
-        f" {WORDS[row['verdict']]} heatmaps of two different radiographs ({pairs})"
-    )
-
-
-def layer_choice(runs, images, target):
-    """Explains radiographs by the final feature map and by the last convolution, as the paper did.
-
-    Args:
-        runs: Runs; those of deep networks that are finished are taken.
-        images: uint8 (n, size, size, 3).
-        target: A name of `TARGETS`.
-
-    Returns:
-        Dict from an arm's name to float32 (2, n, H, W): final feature map, last convolution.
-    """
-    found = {}
-    for run in runs:
-        if run.finished and _kind(run) == "deep":
-            model = predict.network(run)
-            last = heatmaps.last_convolution(model)
-            ways = [heatmaps.grad_cam(model, images, target, layer=layer) for layer in (None, last)]
-            found[_arm(run)] = np.stack(ways)
-    return found
-
-
 def agreement(choice):
     """Returns, in words, how alike the two layers' heatmaps are.
 
@@ -348,48 +322,16 @@ def agreement(choice):
     )
 
 
-def retrain(profile, run, *, seed, shuffled=False):
-    """Trains a run's network once more: from other random weights, or on shuffled labels.
-
-    Args:
-        profile: The study's profile.
-        run: A finished run that started from random weights.
-        seed: Of the initial weights, the order and the shuffling.
-        shuffled: Deal the labels of training and validation radiographs out at random.
-
-    Returns:
-        The network, kept in the run's folder and trained only once.
-    """
-    folder = run.folder / "sanity" / f"seed-{seed}{'-shuffled' * shuffled}"
-    experiment = profile.experiment(run.experiment)
-    radiographs = study.radiographs(profile, experiment)
-    with files.locked(folder):
-        schedule = profile.schedule(experiment, run.architecture)
-        recipe = Recipe(
-            run.architecture, None, schedule, experiment.online, seed, run.info["precision"]
-        )
-        dealt = shuffle(radiographs, seed) if shuffled else radiographs
-        pixels = study.pixels(profile, experiment)
-        training.fit(folder, recipe, pixels, dealt, label=folder.name, lines=True)
-    return models.load(folder / "model.keras")
-
-
-def shuffle(radiographs, seed):
-    """Deals each split's targets out anew among its radiographs; the test split keeps its own."""
-    dealt = radiographs.copy()
-    rng = np.random.default_rng(seed)
-    for split in ("train", "validation"):
-        rows = dealt.index[dealt["split"] == split]
-        dealt.loc[rows, list(TARGETS)] = dealt.loc[rng.permutation(rows), list(TARGETS)].to_numpy()
-    return dealt
-
-
-def _kind(run):
-    return "efficient" if run.architecture == "efficient" else "deep"
-
-
-def _arm(run):
-    return labels.arm_label(*run.key[1:])
+def _on_cam(rows):
+    if rows.empty:
+        return "No deep network was run, so Grad-CAM was not tried"
+    row = rows.iloc[0]
+    numbers = f"{row['value']:.2f}", f"{row['pairs']:.2f}"
+    rank, pairs = (number.replace("-", "−") for number in numbers)
+    return (
+        f"{row['heatmap']}, has {rank} when nothing but the output layer is random, and the two are"
+        f" {WORDS[row['verdict']]} heatmaps of two different radiographs ({pairs})"
+    )
 
 
 def _extents(found):
@@ -417,16 +359,8 @@ def _weighted(model):
     return [layer for layer in model.layers if layer.weights]
 
 
-def _mean(values):
-    """Returns a mean, its 95 % interval by resampling, and of how many."""
-    if len(values) == 0:
-        return np.nan, np.nan, np.nan, 0
-    drawn = np.random.default_rng(0).choice(values, (RESAMPLES, len(values))).mean(axis=1)
-    return values.mean(), *np.quantile(drawn, [0.025, 0.975]), len(values)
-
-
 def _local(image):
     """Averages over Gaussian windows wholly inside."""
-    margin = WINDOW // 2
-    blurred = cv2.GaussianBlur(image, (WINDOW, WINDOW), SIGMA)
+    margin = _WINDOW // 2
+    blurred = cv2.GaussianBlur(image, (_WINDOW, _WINDOW), _SIGMA)
     return blurred[margin:-margin, margin:-margin]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import reading, replacing, reserve
+from cxrlib.files import reading, replacing, writing_array
 from cxrlib.images import decode
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
@@ -183,10 +183,8 @@ def cache(path, keys, size, render, progress=iter):
     if not path.exists():
         found = _rendered(path.parent, keys)
         missing = [i for i, key in enumerate(keys) if key not in found]
-        with replacing(path) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
-            shape = (len(keys), size, size, 3)
-            pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-            reserve(temporary)
+        shape = (len(keys), size, size, 3)
+        with writing_array(path, shape) as pixels, ThreadPoolExecutor(os.cpu_count()) as pool:
 
             def put(i):
                 pixels[i] = render(i)
@@ -196,7 +194,6 @@ def cache(path, keys, size, render, progress=iter):
                     pixels[i] = found[key]
             for _ in zip(progress(missing), pool.map(put, missing)):
                 pass
-            pixels.flush()
         with replacing(path.with_suffix(KEYS)) as temporary:
             temporary.write_text("\n".join(keys), encoding="utf-8")
     return _opened(path)

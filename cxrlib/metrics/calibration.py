@@ -21,7 +21,7 @@ PREVALENCES = (0.01, 0.05, 0.2)
 RULES = ("youden", "f1")
 """Ways to choose thresholds."""
 
-IMPOSSIBLE = {
+INCONSISTENT = {
     "Normal with Pneumonia": lambda said: said["Normal"] & said["Pneumonia"],
     "COVID without Virus": lambda said: said["COVID"] & ~said["Virus"],
     "Virus or Bacteria without Pneumonia": lambda said: (
@@ -29,7 +29,7 @@ IMPOSSIBLE = {
     ),
     "nothing at all": lambda said: ~np.any(list(said.values()), axis=0),
 }
-"""Answers that no radiograph can deserve, each a test of the five answers."""
+"""Answers that contradict themselves, each with its test of the five answers."""
 
 _NEAREST = 1e-7  # to 0 and 1 that a probability counts: logits and logarithms stay finite
 _LONGEST = 20.0  # temperature, and its inverse the lowest
@@ -93,10 +93,8 @@ def scores(predictions, *, bins=10, by="quantile", level=0.95):
     n = codes.max() + 1
     parts = []
     for metric, loss in losses.items():
-        sums = np.zeros((n, len(TARGETS) + 1))
-        np.add.at(sums, codes, np.column_stack([loss, np.ones(len(loss))]))
-        found = metrics.resample(lambda weights, sums=sums: _means(weights @ sums), n)
-        parts.append(_rows(metric, found[0], metrics.percentiles(*found, level)))
+        each = np.column_stack([loss, loss.mean(axis=1)])
+        parts.append(_rows(metric, *metrics.average(each, codes, level)))
     errors = np.array(
         [_errors(truth[:, i], score[:, i], codes, bins, by) for i in range(len(TARGETS))]
     )
@@ -119,7 +117,7 @@ def temperature(validation):
         validation: Validation predictions.
 
     Returns:
-        The temperature, in [1/20, 20]; at an end where validation is told apart without an error.
+        The temperature, in [1/20, 20]; at an end where no validation answer is wrong.
 
     Raises:
         InputError: As `metrics.evaluate`.
@@ -230,26 +228,13 @@ def net_benefit(predictions, target, *, thresholds=None, prevalence=None, level=
     _both(positive, target)
     thresholds = _inside("threshold", np.arange(1, 100) / 100 if thresholds is None else thresholds)
     share = _inside("prevalence", positive.mean() if prevalence is None else prevalence)[0]
-    said = score[:, None] >= thresholds
-    n, width = codes.max() + 1, len(thresholds)
-    parts = [said & positive[:, None], said & ~positive[:, None], positive[:, None]]
-    sums = np.zeros((n, 2 * width + 2))
-    np.add.at(sums, codes, np.column_stack([*parts, ~positive]))
     odds = thresholds / (1 - thresholds)
-
-    def benefit(weights):
-        drawn = weights @ sums
-        tp, fp, (p, q) = drawn[:, :width], drawn[:, width:-2], drawn[:, -2:].T[..., None]
-        pi = p / (p + q) if prevalence is None else prevalence
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return tp / p * pi - fp / q * (1 - pi) * odds
-
-    found = metrics.resample(benefit, n)
-    ends = metrics.percentiles(*found, level)
+    benefit = _benefit(positive, score[:, None] >= thresholds, codes, odds, prevalence)
+    found = metrics.resample(benefit, codes.max() + 1)
     curves = {
-        "model": (found[0], *ends.T),
+        "model": (found[0], *metrics.percentiles(*found, level).T),
         "everyone": (share - (1 - share) * odds, np.nan, np.nan),
-        "no one": (np.zeros(width), np.nan, np.nan),
+        "no one": (np.zeros(len(thresholds)), np.nan, np.nan),
     }
     parts = [
         pd.DataFrame({"threshold": thresholds, "strategy": name, "net_benefit": value}).assign(
@@ -320,8 +305,8 @@ def histograms(predictions, *, bins=20):
     return pd.concat(parts, ignore_index=True)
 
 
-def impossible(predictions, *, threshold=0.5, level=0.95):
-    """Counts answers that no radiograph can deserve.
+def inconsistent(predictions, *, threshold=0.5, level=0.95):
+    """Counts the answers that contradict themselves, so that they are wrong of any radiograph.
 
     Args:
         predictions: As this module takes them.
@@ -329,7 +314,7 @@ def impossible(predictions, *, threshold=0.5, level=0.95):
         level: Coverage of the intervals.
 
     Returns:
-        DataFrame: answer (the keys of `IMPOSSIBLE`, which may overlap, and "any of these"), n
+        DataFrame: answer (the keys of `INCONSISTENT`, which may overlap, and "any of these"), n
         (radiographs), share, low, high (Wilson, counting patients).
 
     Raises:
@@ -338,7 +323,7 @@ def impossible(predictions, *, threshold=0.5, level=0.95):
     truth, score, codes = _taken(predictions)
     answer = metrics.checked(truth, score, threshold)[2] == 1
     said = dict(zip(TARGETS, answer.T))
-    hits = {name: test(said) for name, test in IMPOSSIBLE.items()}
+    hits = {name: test(said) for name, test in INCONSISTENT.items()}
     hits["any of these"] = np.any(list(hits.values()), axis=0)
     rows = [
         (name, hit.sum(), *metrics.share(hit, codes, level=level)) for name, hit in hits.items()
@@ -365,13 +350,7 @@ def _binned(score, bins, by):
     return np.searchsorted(edges, score)
 
 
-def _means(sums):
-    each = sums[:, :-1] / sums[:, -1:]
-    return np.column_stack([each, each.mean(axis=1)])
-
-
-def _rows(metric, values, ends=None):
-    low, high = (np.nan, np.nan) if ends is None else ends.T
+def _rows(metric, values, low=np.nan, high=np.nan):
     return pd.DataFrame(
         {"target": [*TARGETS, "all"], "metric": metric, "value": values, "low": low, "high": high}
     )
@@ -386,6 +365,29 @@ def _errors(truth, score, codes, bins, by):
     in_bin = places[:, None] == np.unique(places)
     errors = np.abs(gaps @ in_bin).sum(axis=1) / len(score)
     return errors[0], errors[1:].mean()
+
+
+def _benefit(positive, said, codes, odds, prevalence):
+    """Returns the function of weighted patients that works out net benefit at each threshold.
+
+    Args:
+        positive: bool array (n,), radiographs with the target.
+        said: bool array (n, thresholds), which are acted on.
+        codes: Their patients, numbered from 0.
+        odds: Array (thresholds,), t/(1−t).
+        prevalence: As `net_benefit` takes it.
+    """
+    parts = [said & positive[:, None], said & ~positive[:, None], positive, ~positive]
+    sums, width = metrics.sum_groups(np.column_stack(parts), codes), len(odds)
+
+    def benefit(weights):
+        drawn = weights @ sums
+        tp, fp, (p, q) = drawn[:, :width], drawn[:, width:-2], drawn[:, -2:].T[..., None]
+        pi = p / (p + q) if prevalence is None else prevalence
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return tp / p * pi - fp / q * (1 - pi) * odds
+
+    return benefit
 
 
 def _logits(score):

@@ -3,9 +3,9 @@
 Two arms that saw the same radiographs fail on the same ones, so the interval is that of their
 difference over resampled patients, which is narrower than two intervals side by side suggest.
 Whether there is a difference at all is tested by swapping: were the arms equally good, it would not
-matter which of them gave which answers on a patient. McNemar's exact test stands beside it for
-those who look for it; it takes every radiograph for independent, which copies of one radiograph
-and several of one patient are not.
+matter which of them gave which answers on a patient. Where every patient has one radiograph that is
+McNemar's test of the accuracy; McNemar's own would take copies of one radiograph, and several of
+one patient, for independent.
 """
 
 from functools import partial
@@ -14,14 +14,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from cxrlib import metrics
 from cxrlib.errors import InputError
 from cxrlib.targets import TARGETS
 
-MEASURES = (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "auc"))
+COMPARED = (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "auc"))
 """What `table` compares: target and metric."""
 
 SWAPS = 10_000
@@ -46,14 +45,13 @@ def paired(a, b, *, names=("a", "b"), threshold=0.5, level=0.95):
         level: Coverage of the intervals.
 
     Returns:
-        DataFrame: target, metric, a, b, difference (a − b), low, high, p, mcnemar, n; rows as
+        DataFrame: target, metric, a, b, difference (a − b), low, high, p, n; rows as
         `metrics.NAMES`. low and high are the bootstrap interval over resampled patients
         (`metrics.percentiles`): NaN where the difference is undefined or the same in all resamples
         (the arms never differ). p is two-sided and takes patients for independent: it is from
         10,000 random swaps of the arms patient by patient; of AUC and average precision from the
         difference over its jackknife error (of an AUC that is DeLong's test with Obuchowski's
-        (1997) clusters, but for terms that vanish with n). mcnemar is McNemar's exact test on exact
-        matches, NaN but for the accuracy. n is the patients.
+        (1997) clusters, but for terms that vanish with n). n is the patients.
 
     Raises:
         InputError: The arms were not tested on the same radiographs, or as `metrics.evaluate`.
@@ -71,14 +69,13 @@ def paired(a, b, *, names=("a", "b"), threshold=0.5, level=0.95):
     counts = [metrics.tallies(truth, answer, codes) for answer in (answer_a, answer_b)]
     ranked = np.isin(_METRICS, ("auc", "average_precision"))  # no sum of counts
     p = np.where(ranked, _by_error(value, left_out), _by_swapping(*counts))
-    right = [(answer == truth).all(axis=1) for answer in (answer_a, answer_b)]
     every = np.ones((1, n))
     columns = {"a": one(every)[0], "b": other(every)[0], "difference": value, "low": low}
-    columns |= {"high": high, "p": p, "mcnemar": _mcnemar(*right), "n": n}
+    columns |= {"high": high, "p": p, "n": n}
     return pd.DataFrame(metrics.NAMES, columns=["target", "metric"]).assign(**columns)
 
 
-def table(predictions, *, measures=MEASURES, threshold=0.5, level=0.95):
+def table(predictions, *, measures=COMPARED, threshold=0.5, level=0.95):
     """Compares every arm with every other.
 
     Args:
@@ -206,10 +203,3 @@ def _by_swapping(a, b):
         # A swap that leaves a measure undefined counts against a difference.
         reached += (~(np.abs(swapped) < observed - _SAME)).sum(axis=0)
     return np.where(np.isnan(observed), np.nan, (reached + 1) / (SWAPS + 1))
-
-
-def _mcnemar(a, b):
-    """McNemar's exact p-value in the row of the accuracy, NaN in the others."""
-    counts = [[(one & other).sum() for other in (b, ~b)] for one in (a, ~a)]
-    p = mcnemar(counts, exact=True).pvalue
-    return [p if name == ("all", "accuracy") else np.nan for name in metrics.NAMES]

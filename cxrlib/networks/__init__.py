@@ -18,7 +18,7 @@ class Architecture(NamedTuple):
             `keras.applications` by its name.
         colours: Of its curves and dots, from random weights and from ImageNet's (Okabe and Ito's
             colours, which colour-blind people tell apart).
-        heatmap: How it is explained: "grad_cam" or "saliency", a function of `heatmaps`.
+        heatmap: How the paper explains it: a name of `heatmaps.METHODS`.
         smallest: Smallest edge of an image in pixels; the final feature map has a pixel left then.
         pretrained: Whether ImageNet weights exist. Such a network is deep: it has two arms, and a
             profile's `deep_epochs` shorten its training.
@@ -38,11 +38,11 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES = {
     "densenet121": Architecture(
-        "DenseNet-121", "DenseNet121", ("#0072b2", "#56b4e9"), "grad_cam", 32, True
+        "DenseNet-121", "DenseNet121", ("#0072b2", "#56b4e9"), "Grad-CAM", 32, True
     ),
-    "resnet50": Architecture("ResNet-50", "ResNet50", ("#d55e00", "#e69f00"), "grad_cam", 32, True),
+    "resnet50": Architecture("ResNet-50", "ResNet50", ("#d55e00", "#e69f00"), "Grad-CAM", 32, True),
     "efficient": Architecture(
-        "Efficient", "efficient", ("#009e73",), "saliency", 121, False, steps_per_call=16
+        "Efficient", "efficient", ("#009e73",), "guided saliency", 121, False, steps_per_call=16
     ),
 }
 """The networks of the study by name, in the order in which tables and figures show them."""

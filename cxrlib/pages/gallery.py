@@ -15,6 +15,7 @@ from matplotlib import colormaps
 
 from cxrlib import images, metrics
 from cxrlib.labels import arm_label
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages.figures import GROUPS
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
@@ -29,9 +30,6 @@ QUALITY = 75
 
 OUTCOMES = ("right", "missed", "false alarm")
 """What an answer is: as the truth, no where the truth is yes, yes where it is no."""
-
-METHODS = {"densenet121": "Grad-CAM", "resnet50": "Grad-CAM", "efficient": "guided saliency"}
-"""How the heatmaps of an architecture are called (see `cxrlib.heatmaps`)."""
 
 LUNGS_GRID = 1000
 """Lung outlines are drawn on a square of so many units, whatever the image size."""
@@ -203,13 +201,13 @@ def _arm(run, places):
     predictions = run.test_predictions.iloc[places]
     scores = predictions[[f"p_{target}" for target in TARGETS]].to_numpy()
     truth = predictions[[f"y_{target}" for target in TARGETS]].to_numpy()
-    heatmaps = run.heatmaps
+    kept = run.heatmaps
     return {
         "label": _label(run),
-        "method": METHODS[run.architecture],
+        "method": ARCHITECTURES[run.architecture].heatmap,
         "probabilities": scores.round(3).tolist(),
         "outcomes": outcomes(truth, scores).tolist(),
-        "heatmaps": [_webp(heatmaps[i], HEATMAP_EDGE) if heatmaps[i].any() else "" for i in places],
+        "heatmaps": [_webp(kept[i], HEATMAP_EDGE) if kept[i].any() else "" for i in places],
     }
 
 

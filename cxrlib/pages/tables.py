@@ -428,7 +428,7 @@ def impossible(runs, name):
     rows = []
     for run in runs:
         cells = {"Arm": run_label(*run.key)}
-        for row in calibration.impossible(run.test_predictions).itertuples():
+        for row in calibration.inconsistent(run.test_predictions).itertuples():
             cells[row.answer] = interval(row.share, row.low, row.high)
         rows.append(cells)
     caption = "Impossible answers, per cent of test radiographs (95 % interval)."

@@ -174,7 +174,7 @@ def audit():
 
 
 def summary(findings):
-    """Words findings for a reader: those about an n, a line for each column of a printed table.
+    """Puts findings in words: one a line, or a line a printed column where an n is wrong.
 
     Args:
         findings: What `audit` returns, or some of its rows.
@@ -285,12 +285,12 @@ def _half_width(value, n):
 
 
 def _same(printed, computed):
-    """Whether they agree to the last printed digit, which the paper now rounds and now cuts off."""
+    """Returns whether they agree to the last printed digit, be that rounded or cut off."""
     return (printed - computed).abs() < _LAST_DIGIT - _ROUNDING
 
 
 def _line(rows):
-    """Words one finding: about one number, or about the n of a column's intervals."""
+    """Puts one finding in words: about one number, or about the n of a column's intervals."""
     first, alone = rows.iloc[0], len(rows) == 1
     arm = labels.arm_label(first["architecture"], first["weights"])
     if first["finding"] in ("denominator", "precision interval"):

@@ -150,40 +150,59 @@ def simulate(
     seed = _whole("seed", seed, 0)
     who = patient(index, seed)
     group = _group(target, who, seed)
-    names = _marks(mark, index, seed)
-    age_group = _drawn("age_group", age_group, AGE_GROUPS, seed, who)
-    view = _drawn("view", view, VIEWS, seed, index)
-    source = _drawn("source", source, SOURCES, seed, index)
-    device = _drawn("device", device, DEVICES, seed, index)
-    severity = _severity(severity, group, index, seed)
+    facts = {
+        "group": group,
+        "severity": _severity(severity, group, index, seed),
+        "age_group": _drawn("age_group", age_group, AGE_GROUPS, seed, who),
+        "view": _drawn("view", view, VIEWS, seed, index),
+        "source": _drawn("source", source, SOURCES, seed, index),
+        "device": _drawn("device", device, DEVICES, seed, index),
+    }
+    return _taken(index, size, seed, facts, _marks(mark, index, seed))
 
+
+def _taken(index, size, seed, facts, asked):
+    """Takes the radiograph: patient, pose, lesion, device, exposure, and then its marks.
+
+    Args:
+        index, size, seed: As `simulate` takes them.
+        facts: Dict of group, severity, age_group, view, source and device, all settled.
+        asked: List of `Mark`.
+    """
+    who = patient(index, seed)
     rng = {n: stream(seed, n, index) for n in ("pose", "noise", "rendering", "placement")}
-    body = anatomy.patient(stream(seed, "anatomy", who), age_group, view)
-    zoom = rng["rendering"].uniform(*exposure.RENDERINGS[source]["zoom"])
-    pose = anatomy.pose(body, size, view, zoom, rng["pose"])
+    body = anatomy.patient(stream(seed, "anatomy", who), facts["age_group"], facts["view"])
+    zoom = rng["rendering"].uniform(*exposure.RENDERINGS[facts["source"]]["zoom"])
+    pose = anatomy.pose(body, size, facts["view"], zoom, rng["pose"])
     organs = anatomy.draw(body, pose, size)
-    opacity, lesions = signs.lesion(group, severity, pose, organs, stream(seed, "site", who))
-    added = devices.device(device, body, pose, size, rng["placement"])
+    site = stream(seed, "site", who)
+    opacity, lesions = signs.lesion(facts["group"], facts["severity"], pose, organs, site)
+    added = devices.device(facts["device"], body, pose, size, rng["placement"])
     layers = exposure.attenuation(body, organs, opacity, added)
-    grey = exposure.expose(layers, source, rng["pose"], rng["rendering"], rng["noise"])
+    grey = exposure.expose(layers, facts["source"], rng["pose"], rng["rendering"], rng["noise"])
     lungs = organs["lungs"] > 0.5
-    marks, placed = np.zeros((size, size), bool), []
-    for asked in names:
-        cover, as_placed = lead.draw(asked, size, stream(seed, "mark", index))
-        cover[lungs] = 0
-        if not cover.any():
-            raise InputError(f"mark {asked.name} of phantom {index}: it lies within the lungs")
-        grey = grey + (as_placed.brightness - grey) * cover
-        marks |= cover > 0
-        placed.append(as_placed)
+    grey, marks, placed = _marked(grey, lungs, asked, index, seed)
     image = np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
     return Phantom(
         image=image, lungs=lungs, lesions=lesions, marks=marks, devices=added > 0,
-        targets=tuple(GROUPS[group]), group=group, severity=severity,
-        mark="+".join(m.name for m in placed) or "none", placed=tuple(placed), device=device,
-        source=source, view=view, age_group=age_group, patient=_name(who), index=index, seed=seed,
-        size=size, layers=layers,
+        targets=tuple(GROUPS[facts["group"]]), mark="+".join(m.name for m in placed) or "none",
+        placed=placed, patient=_name(who), index=index, seed=seed, size=size, layers=layers,
+        **facts,
     )  # fmt: skip
+
+
+def _marked(grey, lungs, asked, index, seed):
+    """Prints marks on a film outside the lungs: the film, where they are, and each as placed."""
+    marks, placed = np.zeros(grey.shape, bool), []
+    for mark in asked:
+        cover, as_placed = lead.draw(mark, len(grey), stream(seed, "mark", index))
+        cover[lungs] = 0
+        if not cover.any():
+            raise InputError(f"mark {mark.name} of phantom {index}: it lies within the lungs")
+        grey = grey + (as_placed.brightness - grey) * cover
+        marks |= cover > 0
+        placed.append(as_placed)
+    return grey, marks, tuple(placed)
 
 
 def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):

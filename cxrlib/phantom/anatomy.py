@@ -77,7 +77,6 @@ def patient(rng, age_group, view):
     wide = draw(*build["mediastinum"]) * seen["mediastinum"]
     sides = _MEDIASTINUM * (wide, 1)
     knob, carina = draw(0.8, 1.2), draw(0.50, 0.57)
-    arch = carina - 0.08
     pitch = draw(0.145, 0.165)
     levels = np.arange(-0.7 + draw(0, pitch), 2.6, pitch)
     gas = (draw(0.35, 0.6), 1.75 + domes[1], draw(0.10, 0.24), draw(0.04, 0.10), draw(-0.4, 0.4))
@@ -85,15 +84,8 @@ def patient(rng, age_group, view):
         "lungs": lungs,
         "heart": [heart],
         "mediastinum": [smooth(np.concatenate([sides, (sides * (-1, 1))[::-1]]))],
-        "aorta": [
-            ellipse(0.14 * wide, arch, 0.10 * knob, 0.10 * knob),
-            tube([(0.17 * wide, arch), (0.19 * wide, arch + 0.4), (0.12, 1.6)], [0.14] * 3),
-        ],
-        "trachea": [
-            tube([(0, -0.7), (-0.01, 0), (-0.03, carina)], [0.10, 0.10, 0.105]),
-            (tube([(-0.03, carina - 0.03), (-0.20, carina + 0.20)], [0.085, 0.05]), 110),
-            (tube([(-0.03, carina - 0.03), (0.23, carina + 0.20)], [0.08, 0.05]), 110),
-        ],
+        "aorta": _aorta(wide, carina - 0.08, knob),
+        "trachea": _trachea(carina),
         "spine": [_vertebra(v, build["spine"] + 0.016 * v, pitch) for v in levels],
         "stomach": [ellipse(*gas)],
         "breasts": [ellipse(s * 0.58, 1.38, 0.42, 0.36) for s in SIDES],
@@ -112,6 +104,23 @@ def patient(rng, age_group, view):
         "marking": draw(0.08, 0.20),  # how plainly the lungs' vessels show
         "tissue": rng.standard_normal((11, 11), dtype=np.float32),
     }
+
+
+def _aorta(wide, arch, knob):
+    """Returns the aorta's knob and its way down, from the height of its arch."""
+    return [
+        ellipse(0.14 * wide, arch, 0.10 * knob, 0.10 * knob),
+        tube([(0.17 * wide, arch), (0.19 * wide, arch + 0.4), (0.12, 1.6)], [0.14] * 3),
+    ]
+
+
+def _trachea(carina):
+    """Returns the trachea down to its fork, the carina, and the two main bronchi, fainter."""
+    return [
+        tube([(0, -0.7), (-0.01, 0), (-0.03, carina)], [0.10, 0.10, 0.105]),
+        (tube([(-0.03, carina - 0.03), (-0.20, carina + 0.20)], [0.085, 0.05]), 110),
+        (tube([(-0.03, carina - 0.03), (0.23, carina + 0.20)], [0.08, 0.05]), 110),
+    ]
 
 
 def _lungs(rng):

@@ -139,7 +139,7 @@ def _letters(side, mark, words, right, margin, top):
 
 
 def _moved(canvas, x, y):
-    """Moves what is drawn so that its middle is at x, y; a None leaves it. Gives the middle too."""
+    """Moves what is drawn so that its middle is at x, y; a None leaves it. Returns both."""
     side = len(canvas)
     left, top, width, height = cv2.boundingRect(canvas)
     middle = left + width / 2, top + height / 2

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cxrlib import files, metrics
+from cxrlib import files, heatmaps, metrics
 from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, Recipe
 from cxrlib.study import data, experiments, provenance, runs
@@ -218,7 +218,6 @@ def _explain(plan):
 
 
 def _write_heatmaps(profile, experiment, folder):
-    from cxrlib import heatmaps
     from cxrlib.networks import models  # seconds: Keras comes with it
 
     model, pixels = models.load(folder / "model.keras"), data.pixels(profile, experiment)
@@ -298,6 +297,11 @@ def _code(profile, architecture):
     """Digests the code behind a run's network, its answers and its heatmaps."""
     row = ARCHITECTURES[architecture]
     builder = row.builder if provenance.knows(f"networks.models.{row.builder}") else "_deep"
+    if row.heatmap not in heatmaps.METHODS:
+        known = ", ".join(heatmaps.METHODS)
+        raise InputError(f"{architecture}: heatmap {row.heatmap!r} is none of {known}")
+    method = heatmaps.METHODS[row.heatmap]
+    explained = getattr(method, "func", method).__name__
     picture = "phantom.simulate" if profile.cohort == "phantom" else "images.load"
     return {
         "training": provenance.digest(
@@ -305,7 +309,7 @@ def _code(profile, architecture):
             "images.treat", "images.augment.apply", "study.data.with_copies",
         ),
         "answers": provenance.digest("networks.training.predict", "metrics.of_predictions"),
-        "heatmaps": provenance.digest("heatmaps.write", f"heatmaps.{row.heatmap}"),
+        "heatmaps": provenance.digest("heatmaps.write", f"heatmaps.{explained}"),
     }  # fmt: skip
 
 

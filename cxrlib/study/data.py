@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from cxrlib import cohort as cohorts
-from cxrlib import files, images, phantom, targets
+from cxrlib import files, images, phantom
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.images import augment, marks
@@ -239,26 +239,17 @@ def lung_attention(profile, run):
         run: One of its runs.
 
     Returns:
-        DataFrame as `attention.measure` returns it, with experiment, arm, architecture, weights,
-        file, group, patient, copy and target: that of the radiograph's group, for which the heatmap
-        was made. Empty where nothing is known, as of real radiographs.
+        DataFrame as `attention.lung_attention` returns it, with experiment, arm, architecture and
+        weights before.
     """
     experiment = profile.experiment(run.experiment)
     table = radiographs(profile, experiment)
     test = table[table["split"] == "test"].reset_index(drop=True)
-    edge = run.heatmaps.shape[1]
-    known = (
-        {
-            name: images.shrink(mask, edge)
-            for name, mask in regions(profile, experiment, row).items()
-        }
-        for _, row in test.iterrows()
-    )
-    measured = attention.measure(run.heatmaps, known)
-    facts = test.loc[measured["row"], ["file", "group", "patient", "copy"]].reset_index(drop=True)
+    known = (regions(profile, experiment, row) for _, row in test.iterrows())
+    found = attention.lung_attention(run.heatmaps, test, known)
     for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
-        facts.insert(place, name, run.info[name])
-    return facts.assign(target=facts["group"].map(targets.GROUP_TARGET)).join(measured)
+        found.insert(place, name, run.info[name])
+    return found
 
 
 def version(package):

@@ -15,6 +15,7 @@ HERE = Path(__file__).parents[2]
 
 _VALUES = {
     "cxrlib.networks": {"ARCHITECTURES"},
+    "cxrlib.heatmaps": {"METHODS"},
     "cxrlib.networks.models": {"_BUILDERS"},
     "cxrlib.study.experiments": {"EXPERIMENTS"},
     "cxrlib.study.profiles": {"Profile"},

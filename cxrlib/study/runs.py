@@ -1,4 +1,4 @@
-"""Runs: one trained arm and all it left behind, in one folder. Reading them needs no Keras.
+"""Runs: one trained arm and all it left behind, in one folder. Only its network needs Keras.
 
 run.json          experiment, arm, state, profile, schedule, fingerprint, versions, seconds
 history.csv       one row an epoch
@@ -117,9 +117,27 @@ class Run:
 
     @property
     def attention(self):
-        """DataFrame as `external.look` returns it; None if nobody looked."""
+        """DataFrame as `external.lung_attention` returns it; None if not measured."""
         path = self.folder / "attention.csv"
         return _table(path) if path.exists() else None
+
+    @property
+    def network(self):
+        """The network of the epoch with the lowest validation loss.
+
+        Raises:
+            InputError: The run is not finished, or its network cannot be read; the message says how
+                to train it.
+        """
+        again = f"`cxr train {self.experiment} {self.folder.name}` trains it"
+        if not self.finished:
+            raise InputError(f"the run in {self.folder} is {self.info['state']}: {again}")
+        path = self.folder / "model.keras"
+        if not path.exists():
+            raise InputError(f"{path} is not there: {again}")
+        from cxrlib.networks import models  # seconds: Keras comes with it
+
+        return models.load(path)
 
     @property
     def heatmaps(self):

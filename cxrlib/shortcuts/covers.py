@@ -1,0 +1,81 @@
+"""Occlusion: networks are trained anew with parts of every radiograph covered."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cxrlib import metrics, study
+from cxrlib.targets import TARGETS
+
+
+def occlusion(profile, covers, experiment="A"):
+    """Trains the Efficient arm anew with parts of every radiograph covered.
+
+    Args:
+        profile: Any profile; each of its trials is trained.
+        covers: Of `profiles.COVERS`.
+        experiment: Its name.
+
+    Yields:
+        A DataFrame for each run: experiment, cover, seed, of `Run.metrics` the rows of the AUC, and
+        one of `origin`; its note is "" in the others.
+    """
+    bench = {}
+    for base in profile.trials:
+        for cover in covers:
+            trial = dataclasses.replace(base, cover=cover, arms=("efficient",))
+            chosen = trial.experiment(experiment)
+            run = study.train(trial, chosen, chosen.arms[0], bench=bench)
+            found = run.metrics.query("metric == 'auc' and target != 'all'").assign(note="")
+            told = origin(trial, chosen, chosen.arms[0])
+            found = pd.concat([found, pd.DataFrame([told])], ignore_index=True)
+            facts = {"experiment": experiment, "cover": cover, "seed": trial.seed}
+            yield pd.DataFrame([facts] * len(found)).join(found)
+
+
+def origin(profile, experiment, arm):
+    """Measures how well the source of a radiograph follows from the features of a trained arm.
+
+    A logistic regression is fitted on the final pooled features of the training radiographs.
+
+    Returns:
+        Dict as a row of `Run.metrics`: target "origin", metric "auc", value (each source against
+        the others in the test radiographs, and the mean), low and high (averaged likewise, so
+        rather too wide than too narrow), n (patients); and note, which is "" unless nothing was
+        measured: "undefined: one source", or "the same as COVID" where a target settles the source
+        and the source the target.
+    """
+    from cxrlib.networks import training  # seconds: Keras comes with it
+
+    table = study.radiographs(profile, experiment)
+    train, test = (
+        ((table["split"] == s) & (table["copy"] == 0)).to_numpy() for s in ("train", "test")
+    )
+    row = {"target": "origin", "metric": "auc", "value": np.nan, "low": np.nan, "high": np.nan}
+    row |= {"n": table["patient"][test].nunique(), "note": _no_origin(table[train | test])}
+    if row["note"]:
+        return row
+    model = study.train(profile, experiment, arm).network
+    batch = profile.schedule(experiment, arm.architecture).batch_size
+    values = training.features(model, study.pixels(profile, experiment), table, batch)
+    tell = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    tell.fit(values[train], table["source"][train])
+    told = zip(tell.classes_, tell.predict_proba(values[test]).T)
+    known, patients = table["source"][test], table["patient"][test]
+    each = [metrics.auc(known == source, score, patients) for source, score in told]
+    return row | dict(zip(("value", "low", "high"), np.nanmean(each, axis=0)))
+
+
+def _no_origin(table):
+    """Returns why the source of these radiographs cannot be learnt or tested, or ""."""
+    if table.groupby("split")["source"].nunique().min() < 2:
+        return "undefined: one source"
+    for target in TARGETS:
+        pairs = table[["source", target]].drop_duplicates()
+        if len(pairs) == 2 and pairs[target].nunique() == 2:
+            return f"the same as {target}"
+    return ""
