@@ -154,3 +154,46 @@ def test_a_failing_chapter_names_its_cell_and_keeps_what_was_computed(finished):
     assert f"01-data, cell {len(notebook.cells)}: RuntimeError: no such luck" in printed
     assert {path: path.stat().st_mtime_ns for path in runs} == runs
     assert (finished / "runs/01-data.failed.ipynb").is_file()
+
+
+RECIPE = """
+D = dataclasses.replace(
+    C, name="D", title="cropped only", colour="#cc79a7", treatment="cropped", published=False,
+    arms=(Arm("efficient", "none"), Arm("mobilenetv2", "none")),
+)
+EXPERIMENTS["D"] = D
+"""
+ROW = """
+ARCHITECTURES["mobilenetv2"] = Architecture(
+    "MobileNetV2", "MobileNetV2", ("#cc79a7", "#999999"), "Grad-CAM", 32, True
+)
+"""
+
+
+def test_an_experiment_is_an_entry_and_a_chapter_and_an_architecture_is_a_row(finished, tmp_path):
+    """What CONTRIBUTING.md says, done in a copy: only what is new is trained."""
+    study = shutil.copytree(finished, tmp_path / "study", symlinks=True)
+    with (study / "cxrlib/study/experiments.py").open("a") as file:
+        file.write(RECIPE.replace("dataclasses.replace", "__import__('dataclasses').replace"))
+    with (study / "cxrlib/networks/__init__.py").open("a") as file:
+        file.write(ROW)
+    chapter = (study / "notebooks/04-experiment-c.md").read_text()
+    for old, new in (("Experiment C", "Experiment D"), ('"C"', '"D"'), ("-c-", "-d-")):
+        chapter = chapter.replace(old, new)
+    (study / "notebooks/12-experiment-d.md").write_text(chapter)
+    profile = study / "profiles/smoke.yml"
+    profile.write_text(profile.read_text() + "arms: [efficient, mobilenetv2-none]\n")
+    before = {path: path.stat().st_mtime_ns for path in study.glob("runs/*/[ABC]/*/run.json")}
+    outcome = subprocess.run(
+        [CXR, "study", "--profile", "profiles/smoke.yml"], cwd=study, capture_output=True,
+        text=True, env={**os.environ, "PYTHONPATH": str(study)}, timeout=1800,
+    )  # fmt: skip
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    trained = {path.parent.name for path in study.glob("runs/*/D/*/run.json")}
+    assert trained == {"efficient", "mobilenetv2-none"}
+    pages = study / "_build/html/experiments"
+    assert "Experiment D" in (pages / "12-experiment-d.html").read_text()
+    for name in ("05-comparison", "10-gallery", "09-how-this-was-run"):
+        page = (pages / f"{name}.html").read_text()
+        assert "MobileNetV2" in page, name

@@ -15,11 +15,9 @@ The parts, in the order a phantom is made: `chance`, `outlines`, `anatomy`, `sig
 """
 
 import functools
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -258,12 +256,6 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
 
 
 @functools.cache
-def digest():
-    """Digests the simulator's source: phantoms made by another one are other phantoms."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-
-
 # Arguments
 
 
