@@ -336,7 +336,7 @@ def test_the_command_prints_every_finding_and_writes_them(tmp_path, findings):
 
 def test_the_audit_needs_no_tensorflow():
     code = (
-        "import sys; from cxrlib import figures, paper\n"
+        "import sys; from cxrlib import paper; from cxrlib.pages import figures\n"
         "paper.summary(paper.audit())\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
