@@ -28,7 +28,9 @@ import json, sys
 import numpy as np
 import pandas as pd
 from pathlib import Path
-from cxrlib import backend, experiments, phantom, training
+from cxrlib import phantom
+from cxrlib.networks import backend, training
+from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
 pixels = np.stack([phantom.simulate(i, 121).image for i in range(27)])

@@ -17,7 +17,10 @@ FINAL = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(FINAL))
+DEEP = [pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "resnet50")]
+
+
+@pytest.fixture(scope="module", params=[*DEEP, "efficient"])
 def model(request):
     heatmaps.keras.utils.set_random_seed(5)
     return models.build(request.param, 128 if request.param != "efficient" else 256)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,7 @@ from tests.conftest import copy_study
 CXR = Path(sys.executable).with_name("cxr")
 STUDY = [CXR, "study", "--profile", "tiny.yml"]
 COMMAND = [CXR, "train", "C", "efficient", "--profile", "tiny.yml", "--lines"]
+RUN = "runs/*/C/efficient"
 PROFILE = """\
 name: tiny
 image_size: 121
@@ -43,6 +45,18 @@ def project(folder):
     (folder / "Snakefile").touch()
     (folder / "tiny.yml").write_text(PROFILE)
     return folder
+
+
+def killed_at(folder, left):
+    """Starts the training and kills it and all it started as soon as it has left such a file."""
+    process = subprocess.Popen(
+        COMMAND, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not any(folder.glob(left)):
+        assert process.poll() is None, f"ended without {left}"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it had ended before it was killed"
 
 
 def killed(folder, seconds, command=COMMAND):
@@ -78,10 +92,9 @@ def same(one, other):
 
 def test_a_training_killed_again_and_again_ends_as_one_left_alone(alone, tmp_path):
     disturbed = project(tmp_path / "disturbed")
-    rng = random.Random(7)
-    # Imports take some seconds, in which nothing can be lost; the last rounds let it end.
-    rounds = [not killed(disturbed, rng.uniform(4, 12)) for _ in range(6)]
-    assert sum(rounds) >= 2, "it was hardly killed: shorten the rounds"
+    for left in ("data/pixels/*", f"{RUN}/checkpoint-0001.*", f"{RUN}/checkpoint-0004.*",
+                 f"{RUN}/predictions.csv", f"{RUN}/model.keras"):  # fmt: skip
+        killed_at(disturbed, left)
     assert killed(disturbed, 600)
     same(alone, disturbed)
 

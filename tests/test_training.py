@@ -12,6 +12,7 @@ from cxrlib.errors import InputError
 from cxrlib.networks import backend, training
 from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import TARGETS, encode
+from tests.conftest import make_finished
 
 pytestmark = pytest.mark.slow
 
@@ -123,26 +124,6 @@ def test_a_deleted_file_of_a_finished_run_is_made_anew(undisturbed, tiny, projec
     assert (again.heatmaps == undisturbed.heatmaps).all()
 
 
-def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
-    """Played back, a history of no progress halves the rate and ends the training at once."""
-    schedule = dataclasses.replace(
-        tiny.schedule(experiments.A, "efficient"), epochs=9, reduce_after=1, stop_after=4
-    )
-    losses = [0.5, 0.6, 0.6, 0.6, 0.6]
-    history = pd.DataFrame({"epoch": range(1, 6), "val_loss": losses})
-    assert training._done(history, schedule)
-    assert not training._done(history[:4], schedule)
-    recorder = training._Recorder(project, history[:4], schedule)
-    model = training.models.build("efficient", 121)
-    model.compile(training.keras.optimizers.Adam(1e-8))
-    for callback in (*recorder.followers, recorder):
-        callback.set_model(model)
-        callback.on_train_begin()
-    # Halved after epoch 2 and, two epochs of cooldown later, again.
-    assert float(model.optimizer.learning_rate) == pytest.approx(schedule.learning_rate / 4)
-    assert recorder.followers[1].wait == 3
-
-
 def test_networks_of_one_shape_are_traced_once_and_start_anew(tiny):
     def begin(image_size=121):
         training.keras.utils.set_random_seed(3)
@@ -238,21 +219,22 @@ def test_an_arm_without_its_weights_is_not_run_and_says_why(tiny, project, monke
     assert [path.name for path in run.folder.iterdir()] == ["run.json"]
 
 
-def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, monkeypatch):
+@pytest.mark.parametrize(("loss", "better"), [(0.4, "imagenet"), (0.8, "none")])
+def test_b_takes_the_initialisation_that_validated_better_in_a(
+    tiny, project, monkeypatch, loss, better
+):
     profile = dataclasses.replace(tiny, arms=("resnet50-none", "resnet50-imagenet"))
-    losses = {"none": 0.7, "imagenet": 0.4}
+    for arm in profile.experiment("A").arms:
+        make_finished(profile, "A", arm, loss={"none": 0.7, "imagenet": loss}[arm.weights])
+    asked = []
 
-    def pretend(profile, experiment, arm):
-        folder = project / arm.name
-        folder.mkdir(exist_ok=True)
-        pd.DataFrame({"val_loss": [9.0, losses[arm.weights]]}).to_csv(folder / "history.csv")
-        return runs.Run(folder, {"state": runs.FINISHED, "weights": arm.weights})
+    def unavailable(architecture, size, weights):
+        asked.append(weights or "none")
+        raise training.models.WeightsUnavailable("weights unavailable")
 
-    monkeypatch.setattr(study, "train", pretend)
-    arm = profile.experiment("B").arms[0]
-    assert study._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
-    losses["imagenet"] = 0.8
-    assert study._initial_weights(profile, profile.experiment("B"), arm) == "none"
+    monkeypatch.setattr(training.models, "build", unavailable)
+    run = study.train(profile, profile.experiment("B"), profile.experiment("B").arms[0])
+    assert asked == [run.info["weights"]] == [better]
 
 
 def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp_path, monkeypatch):
