@@ -1,4 +1,4 @@
-"""The benchmarks run, at a size that takes no time; what they measure is nobody's test."""
+"""The benchmarks run, at the smallest size; no test depends on what they measure."""
 
 import importlib
 import math
@@ -25,7 +25,7 @@ def at_root(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
 
 
-TRAIN = {"training", "heatmaps", "memory"}
+TRAIN = {"training", "heatmaps", "memory", "start"}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def row(table, target, metric):
     return table.set_index(["target", "metric"]).loc[(target, metric)]
 
 
-def test_agrestis_approval_ratings_give_his_difference_and_mcnemars_exact_test():
+def test_agrestis_approval_ratings_are_reproduced():
     # Categorical Data Analysis (2002), table 10.1: 944 and 880 of 1,600; 150 and 86 changed sides.
     one = np.repeat([True, True, False, False], [794, 150, 86, 570])
     other = np.repeat([True, False, True, False], [794, 150, 86, 570])
@@ -70,7 +70,7 @@ def test_without_patients_swapping_gives_mcnemars_p(counts):
     assert found["p"] == pytest.approx(found["mcnemar"], abs=0.02)
 
 
-def test_copies_of_a_radiograph_convince_mcnemar_but_not_the_swaps():
+def test_copies_of_a_radiograph_mislead_mcnemars_test_but_not_the_swaps():
     one, other = np.array([1, 1, 1, 1, 0, 1], bool), np.array([0, 0, 1, 1, 0, 0], bool)
     patient = np.repeat(np.arange(6), 12)
     copied = [predicted(*yes_no(np.repeat(right, 12)), patient) for right in (one, other)]
@@ -92,7 +92,7 @@ def delong(truth, a, b):
     return 2 * norm.sf(abs(gaps[0].mean()) / error)
 
 
-def test_aucs_are_compared_as_delong_does():
+def test_comparing_aucs_matches_delongs_test():
     a, b = arms(300, 3, quality=(1.2, 0.9))
     table = comparison.paired(a, b)
     for target in TARGETS:
@@ -137,7 +137,7 @@ def test_a_better_arm_is_better_whichever_comes_first_and_fewer_errors_are_bette
     assert (there[["a", "b"]] == ["good", "bad"]).all(axis=None)
 
 
-def test_all_pairs_are_corrected_together_as_holm_does():
+def test_p_values_of_all_pairs_are_corrected_by_holms_method():
     good, middle = arms(120, 8, quality=(1.6, 1.2))
     _, bad = arms(120, 8, quality=(1.6, 0.9))
     table = comparison.table({"good": good, "middle": middle, "bad": bad})
@@ -178,7 +178,7 @@ def test_what_cannot_be_compared_is_refused_by_name(change, message):
         comparison.table({"one": a, "other": change(b)})
 
 
-def test_a_table_wants_two_arms_and_measures_that_exist():
+def test_a_table_needs_two_arms_and_known_measures():
     a, b = arms(10, 10)
     with pytest.raises(InputError, match="1 arm to compare"):
         comparison.table({"a": a})

@@ -32,7 +32,7 @@ def images_for(model):
 
 
 @pytest.mark.slow
-def test_grad_cam_is_tf_keras_vis_on_the_final_feature_map(model):
+def test_grad_cam_on_the_final_feature_map_matches_tf_keras_vis(model):
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -82,7 +82,7 @@ METHODS = [
 
 
 @pytest.mark.slow
-def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
+def test_grad_cam_plus_plus_on_the_final_feature_map_matches_tf_keras_vis(model):
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -103,7 +103,7 @@ def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
 
 
 @pytest.mark.slow
-def test_the_layers_gradient_on_the_final_feature_map_is_the_one_pass_grad_cam(model):
+def test_grad_cam_by_gradients_and_in_one_forward_pass_agree(model):
     images = images_for(model)
     for target in ("Normal", "COVID"):
         slow = heatmaps.grad_cam(model, images, target, layer=FINAL[model.name])
@@ -119,7 +119,7 @@ def test_the_last_convolution_is_the_papers_layer_and_not_the_final_feature_map(
     assert np.abs(last - heatmaps.grad_cam(model, images, "Virus")).max() > 0.1
 
 
-def test_a_layer_that_the_network_has_not_is_refused(model):
+def test_an_unknown_layer_is_refused(model):
     with pytest.raises(InputError, match="has no layer 'conv9'"):
         heatmaps.grad_cam(model, images_for(model), "Virus", layer="conv9")
 
@@ -242,7 +242,7 @@ def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method,
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_many_radiographs_are_explained_as_one_by_one(method):
+def test_many_radiographs_at_once_get_the_heatmaps_that_each_gets_alone(method):
     model = models.build("efficient", 121)
     images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.CHUNK + 2)])
     together = method(model, images, "Bacteria")
@@ -259,7 +259,7 @@ def test_a_grad_cam_follows_the_weights_that_the_network_has_now():
     assert (heatmaps.grad_cam(model, images, "COVID") != before).any()
 
 
-def test_what_speaks_for_nothing_is_all_zero():
+def test_without_evidence_for_a_target_the_heatmap_is_zero():
     model = models.build("efficient", 121)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([-np.abs(kernel), bias])

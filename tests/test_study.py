@@ -268,7 +268,7 @@ def test_a_run_killed_while_its_heatmaps_are_made_goes_on(tiny, project, monkeyp
 
 
 @pytest.mark.slow
-def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project):
+def test_a_folder_without_run_json_is_trained_anew(tiny, project):
     once = dataclasses.replace(tiny, epochs=1)
     run = train_efficient(once)
     (run.folder / "run.json").unlink()  # as where the removal of an outdated run was cut short
@@ -289,7 +289,7 @@ def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
         )  # fmt: skip
 
 
-def test_another_file_of_weights_is_another_run_and_no_file_asks_for_none(
+def test_another_weights_file_is_another_run_and_without_one_the_run_stays(
     tiny, project, tmp_path, monkeypatch
 ):
     built = []

@@ -99,7 +99,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_damaged_checkpoint_is_named_and_once_deleted_gone_on_without(
+def test_a_damaged_checkpoint_is_named_and_once_deleted_training_goes_on(
     undisturbed, tiny, project, monkeypatch, epoch
 ):
     killed(monkeypatch, lambda: efficient(tiny, "C"), 2)
@@ -185,7 +185,7 @@ def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
     assert not packed.exists(), "it held the old run"
 
 
-def test_a_run_that_is_gone_on_with_keeps_its_precision_and_its_backend(tiny, project, monkeypatch):
+def test_a_continued_run_keeps_its_precision_and_its_backend(tiny, project, monkeypatch):
     auto = dataclasses.replace(tiny, precision="auto")
     with monkeypatch.context() as patch:
         patch.setattr(backend, "choose_precision", lambda _: "bfloat16")
