@@ -1,6 +1,7 @@
 # Thin: each target sets the environment up when it is missing or stale, then calls one command.
 #   make book    the whole study on phantoms, and the book in _build/html/index.html
-#   make test    the tests
+#   make check   lint and the tests that train nothing (two minutes)
+#   make test    lint and all tests
 #   make lab     JupyterLab with the notebooks
 #   make bench   the benchmarks
 #   make lock    requirements.lock anew from pyproject.toml (needs uv)
@@ -9,16 +10,19 @@ PYTHON  ?= python3
 PROFILE ?= profiles/quick.yml
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: book test lab bench lock clean
+.PHONY: book check test lab bench lock clean
 .DEFAULT_GOAL := book
 
 book: .venv/ready
 	cxr study --profile $(PROFILE)
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
-test: .venv/ready
+# Two workers, a file of tests each: tests of one file may share what they made. TensorFlow would
+# otherwise start as many threads as there are cores in each of them.
+check: TESTS = -m "not slow"
+check test: .venv/ready
 	ruff check . && ruff format --check .
-	python -m pytest
+	TF_NUM_INTRAOP_THREADS=1 python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lab: .venv/ready
 	jupyter lab notebooks

@@ -31,4 +31,5 @@ def main(names):
         files.write_csv(table, Path("results") / "benchmarks.csv")
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

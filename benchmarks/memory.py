@@ -38,7 +38,7 @@ def _peak_elsewhere(edge, count):
 
 
 def _peak(edge, count):
-    """Trains Experiment C's Efficient for an epoch; gives the peak in MB."""
+    """Trains Experiment C's Efficient for an epoch; returns the peak in MB."""
     some = [phantom.simulate(i, edge).image for i in range(50)]
     table = pd.DataFrame({"file": range(count), "patient": range(count), "group": "covid"})
     table["split"] = np.where(np.arange(count) % 10, "train", "validation")

@@ -42,7 +42,7 @@ def measure(commands=COMMANDS):
 
 
 def _notebooks(folder):
-    """Gives what executes a chapter whose arm is trained, and what executes nothing."""
+    """Returns two functions: one executes a chapter whose arm is trained, one an empty notebook."""
     (folder / "Snakefile").touch()  # marks a study's root
     (folder / "finished.yml").write_text(PROFILE)
     shutil.copytree(Path(__file__).parents[1] / "notebooks", folder / "notebooks")

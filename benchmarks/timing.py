@@ -16,7 +16,7 @@ class Row(NamedTuple):
 
 
 def seconds(call, times=3):
-    """Times a call: the median of some, after one that is not counted (caches, tracing)."""
+    """Returns the median seconds of some calls, after one that is not counted (caches, tracing)."""
     call()
     taken = []
     for _ in range(times):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import metrics
+from cxrlib import metrics, study
 from cxrlib.study import profiles, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 
@@ -57,6 +57,21 @@ def make_run(folder, architecture="efficient", weights="none", experiment="A", *
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(info))
     return runs.load(folder)
+
+
+def make_finished(profile, name, arm, loss=0.5):
+    """Puts a finished run where training leaves it, so that the arm is not trained again."""
+    experiment = profile.experiment(name)
+    where = study.run_folder(profile, experiment, arm)
+    made = make_run(
+        where.parents[2] / "made", arm.architecture, arm.weights, name,
+        **study.inputs(profile, experiment, arm), arm=arm.name,
+    )  # fmt: skip
+    (made.folder / "model.keras").touch()
+    made.history.assign(val_loss=loss).to_csv(made.folder / "history.csv", index=False)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    made.folder.rename(where)
+    return runs.load(where)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def radiograph():
 # Facts of the files
 
 
-def test_a_files_facts_are_told_as_they_are(tmp_path, radiograph):
+def test_facts_of_a_file_are_reported_as_they_are(tmp_path, radiograph):
     small = np.ascontiguousarray(radiograph[:150, :200])
     cv2.imwrite(str(tmp_path / "a.png"), small)
     tinted = small.copy()

@@ -38,7 +38,7 @@ def test_one_draw_fits_every_size():
 
 @pytest.mark.filterwarnings("ignore:Please import `affine_transform`:DeprecationWarning")
 @pytest.mark.parametrize("seed", range(6))
-def test_the_geometry_is_image_data_generators(seed):
+def test_the_geometry_matches_keras_image_data_generator(seed):
     from cxrlib.networks.backend import keras
 
     ranges = augment.Ranges(

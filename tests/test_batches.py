@@ -41,7 +41,7 @@ def test_an_epoch_of_two_passes_shows_every_row_twice():
     assert (shown.sum(0) == 2 * TARGETS[[0, 2, 3, 5, 6]].sum(0)).all()
 
 
-def test_what_devices_cannot_share_is_left_out_and_is_another_image_in_another_epoch():
+def test_images_that_devices_cannot_share_are_left_out_and_differ_between_epochs():
     shown = []
     for epoch in range(8):
         made = make(seed=1, share=2, epoch=epoch)
@@ -51,7 +51,7 @@ def test_what_devices_cannot_share_is_left_out_and_is_another_image_in_another_e
     assert sum(len(images) for images, _ in epoch_of(make(seed=1, share=1))) == 5
 
 
-def test_batches_are_the_same_in_whatever_order_they_are_asked_for():
+def test_batches_do_not_depend_on_the_order_in_which_they_are_asked_for():
     made = make(seed=3, ranges=C.online)
     forward = epoch_of(made)
     backward = [made[i] for i in reversed(range(len(made)))][::-1]
@@ -77,7 +77,7 @@ def test_shuffled_images_keep_their_own_targets():
     assert seen != sorted(seen)
 
 
-def test_every_epoch_has_an_order_of_its_own_and_validation_none():
+def test_each_epoch_of_training_has_its_own_order_and_validation_is_not_shuffled():
     orders = set()
     for epoch in range(4):
         shown = [targets for _, targets in epoch_of(make(seed=4, epoch=epoch))]

@@ -38,7 +38,7 @@ def chests(n, seed, noise=1.0):
     return predicted(truth, expit(2.0 * truth - 1 + noise * rng.normal(size=truth.shape)))
 
 
-def test_the_reliability_curve_is_scikit_learns():
+def test_the_reliability_curve_matches_scikit_learn():
     predictions = exact(400, 0)
     for by, theirs in (("width", "uniform"), ("quantile", "quantile")):
         table = calibration.reliability(predictions, bins=8, by=by)
@@ -66,7 +66,7 @@ def test_every_radiograph_is_in_one_bin_and_equal_scores_are_together(score, bin
     assert own["predicted"].is_monotonic_increasing
 
 
-def test_scores_are_scikit_learns():
+def test_scores_match_scikit_learn():
     predictions = exact(200, 1)
     table = calibration.scores(predictions).set_index(["target", "metric"])["value"]
     for target in TARGETS:
@@ -87,7 +87,7 @@ def test_the_calibration_error_of_two_bins_by_hand():
     assert table.loc[("Virus", "calibration_error"), ["low", "high"]].isna().all()
 
 
-def test_exact_probabilities_err_as_chance_does_and_sure_ones_err_more():
+def test_exact_probabilities_have_the_error_of_chance_and_overconfident_ones_more():
     predictions = exact(500, 2)
     table = calibration.scores(predictions).set_index(["target", "metric"])["value"]
     assert table["all", "calibration_error"] == pytest.approx(table["all", "chance_error"], rel=0.3)
@@ -107,7 +107,7 @@ def test_scores_of_copied_radiographs_are_as_uncertain_as_those_of_their_patient
 
 @settings(max_examples=15, deadline=None)
 @given(temperature=st.floats(0.3, 4), seed=st.integers(0, 1000))
-def test_the_temperature_that_was_put_in_is_found_again(temperature, seed):
+def test_a_known_temperature_is_recovered(temperature, seed):
     predictions = exact(2000, seed)
     hot = calibration.temperature_scaled(predictions, 1 / temperature)
     assert calibration.temperature(hot) == pytest.approx(temperature, rel=0.1)
@@ -135,7 +135,7 @@ def test_a_temperature_changes_neither_order_nor_answers():
         assert logit(after).to_numpy() == pytest.approx(logit(before).to_numpy() / 2.5)
 
 
-def test_radiographs_told_apart_without_an_error_leave_a_finite_temperature():
+def test_perfect_separation_gives_a_finite_temperature():
     truth = encode(list(GROUPS) * 3)
     found = calibration.temperature(predicted(truth, truth * 0.8 + 0.1))
     assert found == pytest.approx(1 / 20, rel=0.01)
@@ -199,7 +199,7 @@ def screened(found, missed, alarms, quiet, patient=None):
     return predicted(np.tile(truth[:, None], 5), np.tile(said[:, None], 5), patient)
 
 
-def test_eddys_mammography_has_its_predictive_value():
+def test_eddys_mammography_example_is_reproduced():
     # Eddy (1982), as Gigerenzer retells it: 1 %, recall 80 %, false alarms 9.6 %: 7.8 %.
     table = calibration.predictive_value(screened(800, 200, 96, 904), "COVID")
     assert table["prevalence"].tolist() == [0.01, 0.05, 0.2]
@@ -225,7 +225,7 @@ def test_at_the_samples_own_prevalence_the_predictive_value_is_the_precision():
         ((0, 12, 300, 0), 0, True, False),
     ],
 )
-def test_a_predictive_value_at_an_end_keeps_room_on_the_other_side(counts, value, low, high):
+def test_a_predictive_value_of_0_or_1_still_has_an_interval(counts, value, low, high):
     row = calibration.predictive_value(screened(*counts), "COVID").loc[0]
     assert row["value"] == pytest.approx(value)
     assert (row["low"] < 1e-12, row["high"] > 1 - 1e-12) == (low, high)
@@ -237,7 +237,7 @@ def test_a_predictive_value_without_any_yes_is_undefined():
     assert row[["value", "low", "high"]].isna().all()
 
 
-def test_copies_do_not_make_a_predictive_value_surer():
+def test_copies_do_not_narrow_the_interval_of_a_predictive_value():
     one = calibration.predictive_value(screened(9, 3, 30, 270), "COVID")
     patient = np.concatenate([np.repeat(np.arange(12), 12), np.arange(100, 400)])
     copied = calibration.predictive_value(screened(108, 36, 30, 270, patient), "COVID")
@@ -320,7 +320,7 @@ def test_bad_input_is_refused(call, message):
 
 
 @pytest.mark.parametrize("counts", [(11, 1, 3, 297), (60, 20, 9, 200), (5, 7, 30, 70)])
-def test_a_predictive_value_is_as_sure_as_miettinen_and_nurminen_say(counts):
+def test_the_interval_of_a_predictive_value_matches_miettinen_and_nurminen(counts):
     found, missed, alarms, quiet = counts
     row = calibration.predictive_value(screened(*counts), "COVID", prevalences=[0.5]).loc[0]
     ends = confint_proportions_2indep(

@@ -35,7 +35,7 @@ def project(project):
 
 
 def refused(project, *arguments):
-    """Runs cxr, checks that it fails in one line without a traceback, and gives that line."""
+    """Runs cxr, checks that it fails in one line without a traceback, and returns that line."""
     outcome = subprocess.run([CXR, *arguments], cwd=project, capture_output=True, text=True)
     assert outcome.returncode == 2, outcome.stderr
     assert "Traceback" not in outcome.stderr

@@ -47,7 +47,7 @@ def row(table, target, metric):
     return table.set_index(["target", "metric"]).loc[(target, metric)]
 
 
-def test_agrestis_approval_ratings_give_his_difference():
+def test_agrestis_approval_ratings_are_reproduced():
     # Categorical Data Analysis (2002), table 10.1: 944 and 880 of 1,600; 150 and 86 changed sides.
     one = np.repeat([True, True, False, False], [794, 150, 86, 570])
     other = np.repeat([True, False, True, False], [794, 150, 86, 570])
@@ -76,7 +76,7 @@ def test_where_every_patient_has_one_radiograph_the_p_value_is_mcnemars(counts):
     assert found["p"] == pytest.approx(mcnemars(one, other), abs=0.02)
 
 
-def test_copies_of_a_radiograph_convince_mcnemars_test_but_not_ours():
+def test_copies_of_a_radiograph_mislead_mcnemars_test_but_not_the_swaps():
     one, other = np.array([1, 1, 1, 1, 0, 1], bool), np.array([0, 0, 1, 1, 0, 0], bool)
     patient = np.repeat(np.arange(6), 12)
     copies = [np.repeat(right, 12) for right in (one, other)]
@@ -99,7 +99,7 @@ def delong(truth, a, b):
     return 2 * norm.sf(abs(gaps[0].mean()) / error)
 
 
-def test_aucs_are_compared_as_delong_does():
+def test_comparing_aucs_matches_delongs_test():
     a, b = arms(300, 3, quality=(1.2, 0.9))
     table = comparison.paired(a, b)
     for target in TARGETS:
@@ -144,7 +144,7 @@ def test_a_better_arm_is_better_whichever_comes_first_and_fewer_errors_are_bette
     assert (there[["a", "b"]] == ["good", "bad"]).all(axis=None)
 
 
-def test_all_pairs_are_corrected_together_as_holm_does():
+def test_p_values_of_all_pairs_are_corrected_by_holms_method():
     good, middle = arms(120, 8, quality=(1.6, 1.2))
     _, bad = arms(120, 8, quality=(1.6, 0.9))
     table = comparison.table({"good": good, "middle": middle, "bad": bad})
@@ -185,7 +185,7 @@ def test_what_cannot_be_compared_is_refused_by_name(change, message):
         comparison.table({"one": a, "other": change(b)})
 
 
-def test_a_table_needs_two_arms_and_measures_that_exist():
+def test_a_table_needs_two_arms_and_known_measures():
     a, b = arms(10, 10)
     with pytest.raises(InputError, match="1 arm to compare"):
         comparison.table({"a": a})

@@ -39,7 +39,10 @@ def covered(intervals, truth):
 def test_wilsons_interval_of_a_share_counts_patients(sizes, share, alike):
     rng = np.random.default_rng(1)
     patient = np.repeat(np.arange(len(sizes)), sizes)
-    found = [metrics.share(rights(sizes, share, alike, rng), patient)[1:] for _ in range(STUDIES)]
+    hits = [rights(sizes, share, alike, rng) for _ in range(STUDIES)]
+    # What `metrics.share` does once it has numbered the patients, which are numbers here.
+    found = [metrics.proportion(h.mean(), metrics.effective(h, patient)) for h in hits]
+    assert found[0] == metrics.share(hits[0], patient)[1:]
     assert 0.93 <= covered(found, share) <= 0.97
 
 
@@ -73,15 +76,14 @@ def test_the_bootstrap_of_a_difference_counts_patients(monkeypatch):
     monkeypatch.setattr(intervals, "REPLICATES", 500)
     rng = np.random.default_rng(5)
     sizes = np.repeat([1, 2, 4], 25)
-    patient, found = np.repeat(np.arange(75), sizes), []
-    for _ in range(STUDIES):
-        common = rng.random(75)[patient]
-        one = 0.6 * common + 0.4 * rng.random(len(patient)) > 0.3
-        other = 0.6 * common + 0.4 * rng.random(len(patient)) > 0.45
-        sums = np.zeros((75, 2))
-        np.add.at(sums, patient, np.stack([one * 1.0 - other, np.ones(len(patient))], axis=1))
-        resampled = metrics.resample(lambda w, s=sums: np.divide(*(w @ s).T)[:, None], 75)
-        found.append(metrics.percentiles(*resampled)[0])
+    patient = np.repeat(np.arange(75), sizes)
+    common = 0.6 * rng.random((75, STUDIES))[patient]  # a column is a study
+    one, other = (common + 0.4 * rng.random(common.shape) > cut for cut in (0.3, 0.45))
+    sums = np.zeros((75, STUDIES))
+    np.add.at(sums, patient, one * 1.0 - other)
+    # Every study has the same patients, so one drawing of them serves all.
+    resampled = metrics.resample(lambda w: (w @ sums) / (w @ sizes)[:, None], 75)
+    found = metrics.percentiles(*resampled)
 
     grid = (np.arange(2000) + 0.5) / 2000
 
@@ -93,15 +95,17 @@ def test_the_bootstrap_of_a_difference_counts_patients(monkeypatch):
 
 def test_a_predictive_value_is_held_at_every_prevalence():
     rng = np.random.default_rng(6)
-    truth = np.zeros((160, 5), int)
-    truth[:60] = 1
-    found = []
-    for _ in range(STUDIES):
-        said = rng.random(160) < np.where(truth[:, 0], 0.8, 0.15)
-        columns = {f"y_{t}": truth[:, 0] for t in TARGETS} | {f"p_{t}": said * 1.0 for t in TARGETS}
+    truth = np.repeat([1, 0], [60, 100])
+    ends = []
+    # The interval follows from two counts, so it is worked out once for each pair of them.
+    counts = np.stack([rng.binomial(60, 0.8, STUDIES), rng.binomial(100, 0.15, STUDIES)], axis=1)
+    pairs, which = np.unique(counts, axis=0, return_inverse=True)
+    for right, wrong in pairs:
+        said = np.repeat([1.0, 0.0, 1.0, 0.0], [right, 60 - right, wrong, 100 - wrong])
+        columns = {f"y_{t}": truth for t in TARGETS} | {f"p_{t}": said for t in TARGETS}
         predictions = pd.DataFrame({"patient": np.arange(160), **columns})
-        found.append(calibration.predictive_value(predictions, "COVID")[["low", "high"]])
-    found = np.array(found)
+        ends.append(calibration.predictive_value(predictions, "COVID")[["low", "high"]])
+    found = np.array(ends)[which]
     for i, prevalence in enumerate(calibration.PREVALENCES):
         right = prevalence * 0.8 / (prevalence * 0.8 + (1 - prevalence) * 0.15)
         assert 0.93 <= covered(found[:, i], right) <= 0.97

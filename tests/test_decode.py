@@ -591,6 +591,7 @@ def attack(here, apart):
     print(json.dumps({"peak": peak * 1024, "heavy": heavy, **outcomes}))
 
 
+@pytest.mark.slow
 def test_thousands_of_damaged_files_never_crash_hang_talk_or_take_512_mb():
     code = "from tests.test_decode import attack; attack(here=4000, apart=30)"
     outcome = subprocess.run(

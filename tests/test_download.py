@@ -467,5 +467,5 @@ def test_kaggles_client_takes_what_we_give_it():
 
 
 def test_importing_the_module_does_not_import_kaggles():
-    code = "import sys, cxrlib.download\nassert 'kagglehub' not in sys.modules"
+    code = "import sys, cxrlib.cohort.download\nassert 'kagglehub' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

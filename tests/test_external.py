@@ -14,6 +14,7 @@ from cxrlib.shortcuts import external
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 
+pytestmark = pytest.mark.slow
 FINDINGS = ["COVID-19", "COVID-19", "No Finding", "Klebsiella", "Lipoid", "todo"]
 
 

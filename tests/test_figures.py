@@ -26,7 +26,7 @@ def lengths(axis):
     return sum(bar.get_width() for bars in axis.containers for bar in bars)
 
 
-def test_bars_count_every_radiograph_once_and_every_target_of_it(radiographs):
+def test_bars_count_each_radiograph_once_and_all_its_targets(radiographs):
     groups = figures.groups(radiographs).axes[0]
     assert groups.get_xlabel() == "Radiographs"
     assert lengths(groups) == 20
@@ -100,7 +100,7 @@ def test_figures_are_drawn_and_none_is_left_open(these, radiographs):
     assert "COVID" in gallery.axes[5].get_xlabel()
 
 
-def test_facts_that_tell_nothing_measurable_are_left_out_of_the_grid():
+def test_facts_without_a_measurable_association_are_left_out_of_the_grid():
     rows = [("source", t, 1.0) for t in TARGETS] + [("width", t, np.nan) for t in TARGETS]
     table = pd.DataFrame(rows, columns=["fact", "target", "strength"])
     axis = figures.confounders(table).axes[0]
@@ -178,6 +178,6 @@ def test_the_papers_layer_stands_beside_ours_for_each_arm():
     assert len(figures.layer_choice({}, images).axes) == 3
 
 
-def test_where_nothing_is_known_an_attention_figure_is_empty_and_not_an_error():
+def test_without_measurements_an_attention_figure_is_empty():
     columns = ["experiment", "architecture", "weights", "group", "region", *attention.MEASURES]
     assert figures.attention(pd.DataFrame(columns=columns)).axes[0].get_yticks().size == 0

@@ -21,7 +21,10 @@ FINAL = {
 }
 
 
-@pytest.fixture(scope="module", params=sorted(FINAL))
+DEEP = [pytest.param(name, marks=pytest.mark.slow) for name in ("densenet121", "resnet50")]
+
+
+@pytest.fixture(scope="module", params=[*DEEP, "efficient"])
 def model(request):
     keras.utils.set_random_seed(5)
     return models.build(request.param, 128 if request.param != "efficient" else 256)
@@ -33,7 +36,7 @@ def images_for(model):
 
 
 @pytest.mark.slow
-def test_grad_cam_is_tf_keras_vis_on_the_final_feature_map(model):
+def test_grad_cam_on_the_final_feature_map_matches_tf_keras_vis(model):
     from tf_keras_vis.gradcam import Gradcam
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -83,7 +86,7 @@ METHODS = [
 
 
 @pytest.mark.slow
-def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
+def test_grad_cam_plus_plus_on_the_final_feature_map_matches_tf_keras_vis(model):
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
     from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
@@ -104,7 +107,7 @@ def test_grad_cam_plus_plus_is_tf_keras_vis_on_the_final_feature_map(model):
 
 
 @pytest.mark.slow
-def test_the_layers_gradient_on_the_final_feature_map_is_the_one_pass_grad_cam(model):
+def test_grad_cam_by_gradients_and_in_one_forward_pass_agree(model):
     images = images_for(model)
     for target in ("Normal", "COVID"):
         slow = heatmaps.grad_cam(model, images, target, layer=FINAL[model.name])
@@ -120,7 +123,7 @@ def test_the_last_convolution_is_the_papers_layer_and_not_the_final_feature_map(
     assert np.abs(last - heatmaps.grad_cam(model, images, "Virus")).max() > 0.1
 
 
-def test_a_layer_that_the_network_lacks_is_refused(model):
+def test_an_unknown_layer_is_refused(model):
     with pytest.raises(InputError, match="has no layer 'conv9'"):
         heatmaps.grad_cam(model, images_for(model), "Virus", layer="conv9")
 
@@ -241,7 +244,7 @@ def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method,
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_many_radiographs_are_explained_as_one_by_one(method):
+def test_many_radiographs_at_once_get_the_heatmaps_that_each_gets_alone(method):
     model = models.build("efficient", 121)
     images = np.stack([phantom.simulate(i, 121).image for i in range(heatmaps.BATCH + 2)])
     together = method(model, images, "Bacteria")
@@ -258,7 +261,7 @@ def test_a_grad_cam_follows_the_weights_that_the_network_has_now():
     assert (heatmaps.grad_cam(model, images, "COVID") != before).any()
 
 
-def test_a_heatmap_is_zero_where_nothing_speaks_for_the_target():
+def test_without_evidence_for_a_target_the_heatmap_is_zero():
     model = models.build("efficient", 121)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([-np.abs(kernel), bias])

@@ -28,7 +28,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_an_outline_comes_back_as_it_was_drawn(folder):
+def test_an_outline_is_read_as_it_was_drawn(folder):
     row = lungs.join(RADIOGRAPHS, folder).iloc[0]
     assert (lungs.mask(row, 96) == phantom.simulate(0, 96).lungs).all()
 

@@ -46,7 +46,7 @@ def test_a_mark_in_the_middle_of_the_image_is_left_alone():
         assert marks.find(pasted).any() == expected
 
 
-def test_what_is_painted_over_is_as_if_it_had_never_been_written(marked):
+def test_a_mark_that_is_painted_over_is_gone(marked):
     clean = phantom.simulate(1003, 224, mark="none", device="none", source="digital").image
     painted = marks.paint_over(marked.image, marks.find(marked.image))
     assert not marks.find(painted).any()

@@ -41,7 +41,7 @@ def value(table, target, metric, column="value"):
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 60), seed=st.integers(0, 10**6), flip=st.floats(0, 1))
-def test_values_are_scikit_learns(n, seed, flip):
+def test_values_match_scikit_learn(n, seed, flip):
     truth, score = answers(n, seed, flip)
     table = metrics.evaluate(truth, score)
     answer = score >= 0.5
@@ -57,7 +57,7 @@ def test_values_are_scikit_learns(n, seed, flip):
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("wilson", "wilson"), ("clopper-pearson", "exact")])
-def test_proportions_have_scipys_intervals(ours, theirs):
+def test_intervals_of_proportions_match_scipy(ours, theirs):
     truth, score = answers(40, 1)
     table = metrics.evaluate(truth, score, interval=ours)
     right = (truth == (score >= 0.5)).all(1)
@@ -73,7 +73,7 @@ def test_precision_counts_predicted_positives_and_recall_counts_positives():
     assert value(table, "Virus", "recall", "n") == truth[:, 2].sum()
 
 
-def test_wald_is_the_papers_interval():
+def test_the_wald_interval_is_the_papers():
     printed = paper.published().query("experiment == 'A' and weights == 'imagenet'")
     row = printed.query("architecture == 'densenet121' and metric == 'accuracy'").iloc[0]
     truth = np.tile(GROUPS["normal"], (572, 1))
@@ -138,7 +138,7 @@ def test_the_published_tables_hold_eleven_arms_of_twenty_values():
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the confusion counts in ../shared")
-def test_recomputed_from_the_counts_nearly_every_printed_value_agrees():
+def test_nearly_every_printed_value_follows_from_the_counts():
     counts = pd.read_csv(SHARED / "paper/confusion_counts.csv", keep_default_na=False)
     names = {v: k for k, v in paper.ARCHITECTURES.items()}
     wrong = 0
@@ -164,7 +164,7 @@ def with_counts(tp, fp, fn, tn):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the confusion counts in ../shared")
-def test_the_papers_counts_give_all_but_five_of_its_values_and_its_wald_intervals_again():
+def test_all_but_five_of_the_papers_values_and_its_wald_intervals_follow_from_its_counts():
     counts = pd.read_csv(SHARED / "paper/confusion_counts.csv", keep_default_na=False)
     counts["architecture"] = counts["architecture"].map(paper.ARCHITECTURES)
     keys = ["experiment", "architecture", "weights"]
@@ -208,7 +208,7 @@ def test_the_papers_counts_give_all_but_five_of_its_values_and_its_wald_interval
 
 
 @given(n=st.integers(1, 300), share=st.floats(0, 1))
-def test_proportions_are_scipys_whatever_was_counted(n, share):
+def test_intervals_of_any_count_match_scipy(n, share):
     k = round(share * n)
     for ours, theirs in (("wilson", "wilson"), ("clopper-pearson", "exact")):
         expected = binomtest(k, n).proportion_ci(0.95, theirs)
@@ -284,7 +284,7 @@ def test_a_runs_predictions_are_measured_patient_by_patient():
 
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(2, 60), seed=st.integers(0, 10**6), flip=st.floats(0, 1), ties=st.booleans())
-def test_what_the_paper_leaves_out_is_scikit_learns_too(n, seed, flip, ties):
+def test_measures_that_the_paper_leaves_out_match_scikit_learn(n, seed, flip, ties):
     truth, score = answers(n, seed, flip)
     score = score if ties else np.random.default_rng(seed).random(score.shape)
     table = metrics.evaluate(truth, score)
@@ -306,7 +306,7 @@ def test_what_the_paper_leaves_out_is_scikit_learns_too(n, seed, flip, ties):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), grid=st.integers(2, 50))
-def test_weighted_measures_are_scikit_learns_with_sample_weights(seed, grid):
+def test_weighted_measures_match_scikit_learn(seed, grid):
     rng = np.random.default_rng(seed)
     truth, _ = answers(40, seed)
     truth[0], truth[1] = GROUPS["normal"], GROUPS["covid"]
@@ -335,12 +335,12 @@ def test_weighted_measures_are_scikit_learns_with_sample_weights(seed, grid):
         (1, 29, (0.0061, 0.1718), (0.0009, 0.1776)),
     ],
 )
-def test_newcombes_proportions_have_his_intervals(k, n, wilson, exact):
+def test_newcombes_examples_of_proportions_are_reproduced(k, n, wilson, exact):
     assert metrics.proportion(k / n, n) == pytest.approx(wilson, abs=5e-5)
     assert metrics.proportion(k / n, n, "clopper-pearson") == pytest.approx(exact, abs=5e-5)
 
 
-def test_hanley_and_mcneils_ratings_have_their_auc():
+def test_hanley_and_mcneils_auc_is_reproduced():
     # Radiology 143:29 (1982), table I: CT of 58 normal and 51 abnormal patients, rated 1 to 5.
     truth = np.repeat([0, 1], [58, 51])
     ratings = np.tile(np.arange(1, 6), 2)
@@ -372,7 +372,7 @@ def test_f1_has_the_interval_of_the_share_that_it_is_made_of():
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 10**6))
-def test_the_effective_number_lies_between_that_of_patients_and_that_of_radiographs(sizes, seed):
+def test_the_effective_number_lies_between_patients_and_radiographs(sizes, seed):
     codes = np.repeat(np.arange(len(sizes)), sizes)
     right = np.random.default_rng(seed).random(len(codes)) < 0.7
     kish = sum(sizes) ** 2 / sum(size**2 for size in sizes)
@@ -383,7 +383,7 @@ def test_the_effective_number_lies_between_that_of_patients_and_that_of_radiogra
         assert metrics.effective(alike[codes], codes) == pytest.approx(kish)
 
 
-def test_the_likeness_of_a_patients_radiographs_follows_from_an_analysis_of_variance():
+def test_the_intraclass_correlation_follows_from_an_analysis_of_variance():
     rng = np.random.default_rng(0)
     right = (rng.random((30, 4)) < rng.choice([0.4, 0.9], (30, 1))).astype(float)
     parts = [*right, np.zeros(1), np.ones(1)]
@@ -395,7 +395,7 @@ def test_the_likeness_of_a_patients_radiographs_follows_from_an_analysis_of_vari
     assert worth == pytest.approx(120 / (1 + 3 * alike))
 
 
-def test_percentiles_go_further_out_the_fewer_groups_matter():
+def test_percentile_intervals_widen_when_fewer_groups_matter():
     rng = np.random.default_rng(0)
     sample = rng.normal(10, 1, 400)
     value, drawn, left_out = metrics.resample(
@@ -426,7 +426,7 @@ def test_a_perfect_score_is_never_certain(interval, patients):
     assert 0.05 < value(table, "all", "hamming_loss", "high") < 0.5
 
 
-def test_a_perfect_part_leaves_doubt_about_the_macro_average():
+def test_a_perfect_target_still_leaves_the_macro_average_an_interval():
     truth = encode(np.repeat(list(GROUPS), (60, 40, 40, 12)))
     score = truth * 0.9
     score[:4, 0] = 0.1  # four chests that are not called Normal; all others are right
@@ -454,7 +454,7 @@ def test_the_bootstrap_says_nothing_where_a_measure_is_often_undefined():
     n=st.integers(1, 25), seed=st.integers(0, 10**6), patients=st.integers(1, 25),
     interval=st.sampled_from(metrics.INTERVALS), step=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
 )  # fmt: skip
-def test_whatever_the_answers_values_lie_in_their_intervals(n, seed, patients, interval, step):
+def test_every_value_lies_in_its_interval(n, seed, patients, interval, step):
     rng = np.random.default_rng(seed)
     truth = encode(rng.choice(list(GROUPS), n))
     score = rng.random(truth.shape)
@@ -503,7 +503,7 @@ def test_predictions_without_a_patient_are_refused_by_the_columns_name():
         metrics.of_predictions(pd.DataFrame({f"{a}_{t}": [0] for a in "yp" for t in TARGETS}))
 
 
-def test_a_proportion_has_no_other_interval():
+def test_an_unknown_interval_of_a_proportion_is_refused():
     with pytest.raises(InputError, match="unknown interval 'wald'"):
         metrics.proportion(0.5, 10, "wald")
 

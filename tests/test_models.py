@@ -9,12 +9,15 @@ from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, models
 from cxrlib.targets import TARGETS
 
+slow = pytest.mark.slow
+DEEP = [pytest.param(name, marks=slow) for name in ("densenet121", "resnet50")]
+
 
 @pytest.mark.parametrize(
     ("architecture", "parameters", "final_map"),
     [
-        ("densenet121", 7_042_629, (4, 4, 1024)),
-        ("resnet50", 23_597_957, (4, 4, 2048)),
+        pytest.param("densenet121", 7_042_629, (4, 4, 1024), marks=slow),
+        pytest.param("resnet50", 23_597_957, (4, 4, 2048), marks=slow),
         ("efficient", 233_605, (1, 1, 80)),
     ],
 )
@@ -36,6 +39,7 @@ def test_unknown_and_too_small_are_refused():
         models.build("efficient", 128, "imagenet")
 
 
+@slow
 def test_a_file_in_keras_layout_gives_its_weights_to_the_network(tmp_path):
     keras = models.keras
     source = keras.applications.ResNet50(
@@ -48,7 +52,7 @@ def test_a_file_in_keras_layout_gives_its_weights_to_the_network(tmp_path):
     assert (theirs == ours).all()
 
 
-@pytest.mark.parametrize("architecture", ["densenet121", "efficient"])
+@pytest.mark.parametrize("architecture", [DEEP[0], "efficient"])
 def test_a_file_that_is_no_weights_is_named(tmp_path, architecture):
     (tmp_path / "notes.h5").write_text("not weights")
     with pytest.raises(InputError, match=rf"notes\.h5 does not fit {architecture}"):
@@ -69,6 +73,7 @@ def test_imagenet_weights_that_cannot_be_had_are_said_to_be_unavailable(monkeypa
         models.build("densenet121", 64, "imagenet")
 
 
+@slow
 def test_every_networks_smallest_image_leaves_one_pixel_of_the_final_map():
     for architecture, smallest in ((k, row.smallest) for k, row in ARCHITECTURES.items()):
         model = models.build(architecture, smallest)
@@ -142,7 +147,7 @@ def test_a_failed_download_leaves_no_timeout_behind(monkeypatch):
     assert socket.getdefaulttimeout() == before
 
 
-@pytest.mark.parametrize("architecture", ["densenet121", "resnet50", "efficient"])
+@pytest.mark.parametrize("architecture", [*DEEP, "efficient"])
 def test_a_saved_network_takes_pixels_as_they_are(tmp_path, architecture):
     models.keras.utils.set_random_seed(2)
     model, pixels = models.build(architecture, 121), np.arange(256, dtype=np.uint8)

@@ -40,7 +40,7 @@ def test_the_arms_that_look_at_the_lungs_more_than_a_blot_does_are_counted():
     assert "nothing is measured" in unknown["looking"]
 
 
-def test_effort_counts_what_ran_and_what_did_not(these):
+def test_effort_counts_the_arms_that_ran_and_those_that_did_not(these):
     numbers = prose.effort(these)
     assert numbers["training_minutes"] == 5
     assert (numbers["arms_finished"], numbers["arms_missing"]) == (1, 1)

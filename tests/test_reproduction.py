@@ -22,7 +22,7 @@ def only(table):
     return table.iloc[0]
 
 
-def test_the_same_answers_are_identical_in_whatever_order(tmp_path):
+def test_the_order_of_rows_does_not_matter_when_runs_are_compared(tmp_path):
     one, other = make_run(tmp_path / "one"), make_run(tmp_path / "other")
     shuffled = other.predictions.sample(frac=1, random_state=1)
     shuffled.to_csv(other.folder / "predictions.csv", index=False)
@@ -31,7 +31,7 @@ def test_the_same_answers_are_identical_in_whatever_order(tmp_path):
 
 
 @pytest.mark.parametrize("by, verdict", [(1e-5, "rounding"), (0.3, "different")])
-def test_how_far_answers_lie_apart_is_told(tmp_path, by, verdict):
+def test_the_distance_between_two_runs_answers_is_reported(tmp_path, by, verdict):
     one, other = make_run(tmp_path / "one"), changed(make_run(tmp_path / "other"), by)
     row = only(reproduction.compare([one], [other]))
     assert row["verdict"] == verdict
@@ -95,7 +95,7 @@ def test_nothing_to_compare_is_refused():
         reproduction.compare([], [])
 
 
-def test_a_run_without_a_fact_that_others_have_says_so(tmp_path):
+def test_a_fact_that_a_run_lacks_is_reported(tmp_path):
     one, other = make_run(tmp_path / "one"), make_run(tmp_path / "other")
     info = other.info | {"backend": "jax"}
     (other.folder / "run.json").write_text(json.dumps(info))

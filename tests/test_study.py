@@ -16,9 +16,9 @@ from cxrlib import cohort as cohorts
 from cxrlib import files, heatmaps, images, study
 from cxrlib.errors import InputError
 from cxrlib.networks import models
-from cxrlib.study import arms, data, experiments, profiles
+from cxrlib.study import data, experiments, profiles
 from cxrlib.targets import GROUPS
-from tests.conftest import make_run
+from tests.conftest import make_finished, make_run
 
 
 def test_pixels_follow_the_radiographs_and_are_made_once(tiny, project):
@@ -126,20 +126,25 @@ def test_only_one_process_at_a_time_works_on_a_run(tmp_path):
     assert other() == 0
 
 
-def test_a_lock_that_was_handed_on_outlives_its_process_and_who_waits_says_so(tmp_path):
+def test_a_killed_process_leaves_its_lock_to_its_child_and_others_say_that_they_wait(tmp_path):
     run = tmp_path / "run"
     code = (
         "import os, subprocess, sys; from cxrlib import files\n"
         "with files.locked(sys.argv[1]) as lock:\n"
-        "    subprocess.Popen(['sleep', '2'], pass_fds=[lock.fileno()])\n"
+        "    subprocess.Popen(['cat'], pass_fds=[lock.fileno()])\n"  # until its input ends
         "    os.kill(os.getpid(), 9)"
     )
-    subprocess.run([sys.executable, "-c", code, run])
+    holder = subprocess.Popen([sys.executable, "-c", code, run], stdin=subprocess.PIPE)
+    assert holder.wait() == -9
     code = "import sys; from cxrlib import files\nwith files.locked(sys.argv[1]): pass"
-    waited = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
-    assert waited.stderr == f"cxr: waiting for another process that works on {run}\n"
-    again = subprocess.run([sys.executable, "-c", code, run], capture_output=True, text=True)
-    assert again.stderr == ""
+    other = [sys.executable, "-c", code, run]
+    with subprocess.Popen(other, stderr=subprocess.PIPE, text=True) as waiting:
+        said = waiting.stderr.readline()
+        assert said == f"cxr: waiting for another process that works on {run}\n"
+        assert waiting.poll() is None
+        holder.stdin.close()
+        assert waiting.wait() == 0
+    assert subprocess.run(other, capture_output=True, text=True).stderr == ""
 
 
 @pytest.fixture
@@ -248,6 +253,7 @@ def train_efficient(profile, **options):
     return study.train(profile, experiment, experiment.arms[-1], **options)
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_its_heatmaps_are_made_goes_on(tiny, project, monkeypatch):
     def killed(*_):
         raise Killed
@@ -261,7 +267,8 @@ def test_a_run_killed_while_its_heatmaps_are_made_goes_on(tiny, project, monkeyp
     assert not list(run.folder.glob("checkpoint-*"))
 
 
-def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project):
+@pytest.mark.slow
+def test_a_folder_without_run_json_is_trained_anew(tiny, project):
     once = dataclasses.replace(tiny, epochs=1)
     run = train_efficient(once)
     (run.folder / "run.json").unlink()  # as where the removal of an outdated run was cut short
@@ -269,25 +276,29 @@ def test_what_a_folder_without_run_json_holds_is_not_gone_on_with(tiny, project)
     assert train_efficient(once).finished
 
 
-def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path, monkeypatch):
+def test_random_weights_are_never_read_from_a_file(tiny, project, tmp_path):
     with pytest.raises(InputError, match="efficient starts from random weights"):
         train_efficient(tiny, weights=tmp_path / "some.weights.h5")
-    monkeypatch.setattr(arms, "_initial_weights", lambda *_: "none")  # as A may have decided
-    deep = dataclasses.replace(tiny, arms=("resnet50-best",)).experiment("B")
+    deep = dataclasses.replace(tiny, arms=("resnet50-none", "resnet50-imagenet"))
+    for arm in deep.experiment("A").arms:  # random weights validated better in A
+        make_finished(deep, "A", arm, loss={"none": 0.4, "imagenet": 0.7}[arm.weights])
     with pytest.raises(InputError, match="resnet50-best starts from random weights"):
-        study.train(tiny, deep, deep.arms[0], weights=tmp_path / "some.weights.h5")
+        study.train(
+            deep, deep.experiment("B"), deep.experiment("B").arms[0],
+            weights=tmp_path / "some.weights.h5",
+        )  # fmt: skip
 
 
-def test_another_file_of_weights_is_another_run_and_no_file_asks_for_none(
+def test_another_weights_file_is_another_run_and_without_one_the_run_stays(
     tiny, project, tmp_path, monkeypatch
 ):
-    trained = []
+    built = []
 
-    def pretend(architecture, image_size, weights):
-        trained.append(weights)
-        raise models.WeightsUnavailable("weights unavailable (no network)")
+    def unavailable(architecture, size, weights):
+        built.append(weights)
+        raise models.WeightsUnavailable("weights unavailable")
 
-    monkeypatch.setattr(models, "build", pretend)
+    monkeypatch.setattr(models, "build", unavailable)
     experiment = tiny.experiment("A")
     arm = dataclasses.replace(tiny, arms=("resnet50-imagenet",)).experiment("A").arms[0]
     one, other = tmp_path / "one.h5", tmp_path / "other.h5"
@@ -295,7 +306,7 @@ def test_another_file_of_weights_is_another_run_and_no_file_asks_for_none(
     other.write_text("other")
     for weights in (one, one, other, None):
         study.train(tiny, experiment, arm, weights=weights)
-    assert trained == [one, other]
+    assert built == [one, other]
 
 
 def test_a_namesake_on_other_data_is_refused_and_deletes_nothing(real, project):
@@ -341,6 +352,7 @@ def test_a_covered_study_is_another_study(tiny):
     assert covered.folder_name != tiny.folder_name
 
 
+@pytest.mark.slow
 def test_every_seed_and_fold_of_a_study_is_trained_and_found_again(tiny, project):
     folded = dataclasses.replace(
         tiny,

@@ -10,8 +10,9 @@ import pytest
 from cxrlib import files, metrics, phantom, study
 from cxrlib.errors import InputError
 from cxrlib.networks import Recipe, Schedule, backend, training
-from cxrlib.study import arms, experiments, profiles, provenance, runs
+from cxrlib.study import experiments, profiles, provenance, runs
 from cxrlib.targets import TARGETS, encode
+from tests.conftest import make_finished
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_damaged_checkpoint_is_named_and_once_deleted_gone_on_without(
+def test_a_damaged_checkpoint_is_named_and_once_deleted_training_goes_on(
     undisturbed, tiny, project, monkeypatch, epoch
 ):
     killed(monkeypatch, lambda: efficient(tiny, "C"), 2)
@@ -121,26 +122,6 @@ def test_a_deleted_file_of_a_finished_run_is_made_anew(undisturbed, tiny, projec
     assert {path.name for path in folder.iterdir()} >= set(runs.LEFT)
     exact(again.predictions, undisturbed.predictions)
     assert (again.heatmaps == undisturbed.heatmaps).all()
-
-
-def test_learning_rate_and_early_stopping_go_on_after_a_kill(tiny, project):
-    """Played back, a history of no progress halves the rate and ends the training at once."""
-    schedule = dataclasses.replace(
-        tiny.schedule(experiments.A, "efficient"), epochs=9, reduce_after=1, stop_after=4
-    )
-    losses = [0.5, 0.6, 0.6, 0.6, 0.6]
-    history = pd.DataFrame({"epoch": range(1, 6), "val_loss": losses})
-    assert training._done(history, schedule)
-    assert not training._done(history[:4], schedule)
-    recorder = training._Recorder(project, history[:4], schedule)
-    model = training.models.build("efficient", 121)
-    model.compile(training.keras.optimizers.Adam(1e-8))
-    for callback in (*recorder.followers, recorder):
-        callback.set_model(model)
-        callback.on_train_begin()
-    # Halved after epoch 2 and, two epochs of cooldown later, again.
-    assert float(model.optimizer.learning_rate) == pytest.approx(schedule.learning_rate / 4)
-    assert recorder.followers[1].wait == 3
 
 
 def test_networks_of_one_shape_on_one_bench_are_traced_once_and_start_anew(tiny):
@@ -215,7 +196,7 @@ def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
     assert not packed.exists(), "it held the old run"
 
 
-def test_a_run_that_is_gone_on_with_keeps_its_precision_and_its_backend(tiny, project, monkeypatch):
+def test_a_continued_run_keeps_its_precision_and_its_backend(tiny, project, monkeypatch):
     auto = dataclasses.replace(tiny, precision="auto")
     with monkeypatch.context() as patch:
         patch.setattr(backend, "choose_precision", lambda _: "bfloat16")
@@ -249,21 +230,22 @@ def test_an_arm_without_its_weights_is_not_run_and_says_why(tiny, project, monke
     assert [path.name for path in run.folder.iterdir()] == ["run.json"]
 
 
-def test_b_takes_the_initialisation_that_validated_better_in_a(tiny, project, monkeypatch):
+@pytest.mark.parametrize(("loss", "better"), [(0.4, "imagenet"), (0.8, "none")])
+def test_b_takes_the_initialisation_that_validated_better_in_a(
+    tiny, project, monkeypatch, loss, better
+):
     profile = dataclasses.replace(tiny, arms=("resnet50-none", "resnet50-imagenet"))
-    losses = {"none": 0.7, "imagenet": 0.4}
+    for arm in profile.experiment("A").arms:
+        make_finished(profile, "A", arm, loss={"none": 0.7, "imagenet": loss}[arm.weights])
+    asked = []
 
-    def pretend(profile, experiment, arm):
-        folder = project / arm.name
-        folder.mkdir(exist_ok=True)
-        pd.DataFrame({"val_loss": [9.0, losses[arm.weights]]}).to_csv(folder / "history.csv")
-        return runs.Run(folder, {"state": runs.FINISHED, "weights": arm.weights})
+    def unavailable(architecture, size, weights):
+        asked.append(weights or "none")
+        raise training.models.WeightsUnavailable("weights unavailable")
 
-    monkeypatch.setattr(arms, "train", pretend)
-    arm = profile.experiment("B").arms[0]
-    assert arms._initial_weights(profile, profile.experiment("B"), arm) == "imagenet"
-    losses["imagenet"] = 0.8
-    assert arms._initial_weights(profile, profile.experiment("B"), arm) == "none"
+    monkeypatch.setattr(training.models, "build", unavailable)
+    run = study.train(profile, profile.experiment("B"), profile.experiment("B").arms[0])
+    assert asked == [run.info["weights"]] == [better]
 
 
 def test_a_run_that_was_cut_halves_its_rate_and_stops_when_an_uncut_one_does(tmp_path, monkeypatch):

@@ -62,7 +62,7 @@ def test_the_spread_is_that_of_the_seeds():
     assert np.isnan(trials.spread(table[:1]).iloc[0]["sd"])
 
 
-def test_one_more_seed_falls_where_it_is_expected_in_95_of_100_studies():
+def test_one_more_seed_falls_into_its_interval_in_95_of_100_studies():
     rng = np.random.default_rng(0)
     for n in (3, 5):
         values = rng.normal(0.8, 0.03, (4000, n + 1))
@@ -102,7 +102,7 @@ def test_a_table_of_seeds_has_their_mean_beside_the_first_and_the_papers(tmp_pat
     assert "2 folds of patients, pooled" in tables.seeds(folded, "t").caption
 
 
-def test_two_ways_to_train_differ_by_welchs_interval():
+def test_the_difference_of_two_ways_to_train_has_welchs_interval():
     mean, low, high = trials.shift([0.8, 0.9, 0.85], [0.9, 0.95, 0.94, 0.97])
     assert mean == pytest.approx(0.09)
     # By hand: standard error 0.0324, 3.04 degrees of freedom, t = 3.16.

@@ -38,7 +38,7 @@ def radiographs(tmp_path_factory):
 
 
 def content(folder):
-    """Gives every file below a folder, with its bytes and the time of its last change."""
+    """Returns every file below a folder, with its bytes and the time of its last change."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
 
