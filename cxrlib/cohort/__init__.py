@@ -22,12 +22,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from cxrlib.cohort.own import FACTS, OTHER, SPLITS
 from cxrlib.cohort.readers import (
     COLUMNS,
-    FACTS,
     LATERAL,
-    OTHER,
-    SPLITS,
+    changes,
     count_findings,
     findings,
     listed,
@@ -48,6 +47,7 @@ __all__ = [
     "PAPER_COUNTS",
     "SPLITS",
     "apart",
+    "changes",
     "count_findings",
     "families",
     "findings",

@@ -22,10 +22,10 @@ from scipy.stats.contingency import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from cxrlib import cohort, images
-from cxrlib.cohort import baselines, duplicates
+from cxrlib.cohort import baselines, duplicates, own
 from cxrlib.errors import InputError
 from cxrlib.images import decode
-from cxrlib.targets import GROUPS, TARGETS
+from cxrlib.targets import TARGETS
 
 CATEGORIES = ("source", "view", "age_group", "device", "mark", "format", "mode")
 """Facts that are names; "" where unknown."""
@@ -159,7 +159,8 @@ def problems(radiographs):
         DataFrame: file, problem, mend. Empty where nothing is wrong.
     """
     table = radiographs if "error" in radiographs else facts(radiographs)
-    found = [*_label_problems(table), *_file_problems(table), *_duplicates(table)]
+    labels = [fault[:3] for fault in own.faults(table)]
+    found = [*labels, *_file_problems(table), *_duplicates(table)]
     return pd.DataFrame(found, columns=["file", "problem", "mend"])
 
 
@@ -204,7 +205,7 @@ def _look(path, image):
         if image is None and path:
             image = decode.read(path)
         if path:
-            row = _file_facts(Path(path).read_bytes())
+            row = _file_facts(Path(path).read_bytes(), decode.kind(path))
     except InputError as error:
         return {"error": str(error).removeprefix(f"{path} ")}, small
     except OSError as error:
@@ -225,14 +226,16 @@ def _look(path, image):
     return row, small
 
 
-def _file_facts(content):
+def _file_facts(content, form):
     """Returns what an image file tells without being decoded."""
-    if content[128:132] == b"DICM":
-        header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-        form, width, height = "DICOM", header.Columns, header.Rows
+    if form == "DICOM":
+        size = {"specific_tags": ["Rows", "Columns"], "stop_before_pixels": True, "force": True}
+        header = pydicom.dcmread(io.BytesIO(content), **size)
+        width, height = header.Columns, header.Rows
     else:
-        with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
-            form, (width, height) = image.format, image.size
+        formats = decode.FORMATS + decode.FORMATS_APART
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            width, height = image.size
     return {
         "content": hashlib.sha256(content).hexdigest(),
         "format": form,
@@ -272,24 +275,12 @@ def _cramers_v(positive, category):
     return np.sqrt(squared / widest) if widest > 0 else np.nan
 
 
-def _label_problems(table):
-    """Yields files listed twice and labels that mean nothing."""
-    for file in table["file"][table["file"].duplicated()]:
-        yield file, "listed twice", "keep one row"
-    targets = set(TARGETS) <= set(table)
-    groups = (*GROUPS, cohort.OTHER) if targets else tuple(GROUPS)
-    if not targets and "group" not in table:
-        yield "", "no labels", "list the files in a CSV file with their group"
-    choices = {"group": groups, "split": cohort.SPLITS, **dict.fromkeys(TARGETS, ("0", "1"))}
-    for name, known in choices.items():
-        for file, value in zip(table["file"], table.get(name, ())):
-            if str(value) not in known:
-                yield file, f"{name} {str(value)!r} is unknown", f"one of {', '.join(known)}"
-
-
 def _file_problems(table):
     """Yields what is wrong with single files."""
-    for row in table[["file", "path", *FACTS]].itertuples():
+    for row in table[["file", "path", *FACTS, *({"also"} & set(table))]].itertuples():
+        if getattr(row, "also", ""):
+            mend = "leave the radiographs alone below the folder"
+            yield row.file, f"{row.also} are different pictures", mend
         if row.path and not Path(row.path).is_file():
             yield row.file, "missing", "add the file or drop the row"
         elif row.error:
