@@ -16,6 +16,8 @@ and, once split, `split`: train, validation or test. A publication, view or age 
 known is "".
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -36,7 +38,8 @@ from cxrlib.cohort.readers import (
     read_folder,
     same_patients,
 )
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
+from cxrlib.targets import TARGETS
 
 __all__ = [
     "COLUMNS",
@@ -48,6 +51,8 @@ __all__ = [
     "SPLITS",
     "apart",
     "changes",
+    "check",
+    "completed",
     "count_findings",
     "families",
     "findings",
@@ -129,6 +134,9 @@ def split_by_image(cohort):
     """
     parts = []
     for group, rows in cohort.groupby("group", sort=False):
+        if group == OTHER and len(rows) < 3:  # no group of the study: too few to be tested on
+            parts.append(rows.assign(split="train"))
+            continue
         if len(rows) < 3:
             raise InputError(
                 f"{len(rows)} {group} radiographs cannot be split in 3: raise `{group}`"
@@ -164,6 +172,9 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     placed, rng = {}, np.random.default_rng(seed)
     for rank, group in enumerate(rare_first):
         sizes = family[main == rank].value_counts()
+        if group == OTHER and len(sizes) < len(fractions):  # too few to be tested on
+            placed |= dict.fromkeys(sizes.index, SPLITS[0])
+            continue
         if len(sizes) < len(fractions):
             raise InputError(
                 f"{len(sizes)} independent {group} patients cannot be split in {len(fractions)}:"
@@ -198,7 +209,7 @@ def split_in_folds(cohort, seed, folds, fold):
     """
     family = families(cohort)
     for group, counted in family.groupby(cohort["group"]).nunique().items():
-        if counted < folds:
+        if counted < folds and group != OTHER:
             raise InputError(
                 f"{counted} independent {group} patients for {folds} folds: lower `folds`"
             )
@@ -209,6 +220,65 @@ def split_in_folds(cohort, seed, folds, fold):
     apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.2)).set_index("file")["split"]
     split.iloc[rest] = rows["file"].iloc[rest].map(apart).to_numpy()
     return cohort.assign(split=split)
+
+
+def completed(cohort, seed):
+    """Returns a cohort that came split with a validation split, taken from training if it has none.
+
+    A fifth of the training patients of each group is then for validation; families stay whole (see
+    `families`), and an `InputWarning` says so.
+
+    Args:
+        cohort: A cohort with the column `split`.
+        seed: A whole number; another one takes others.
+
+    Raises:
+        InputError: There are no training or no test radiographs, or too few to take any from.
+    """
+    for name in ("train", "test"):
+        if not (cohort["split"] == name).any():
+            raise InputError(
+                f"no radiograph has split {name}: give some patients that split, or leave the"
+                " column split out"
+            )
+    if (cohort["split"] == "validation").any():
+        return cohort
+    training = cohort["split"] == "train"
+    drawn = split_by_patient(cohort[training], seed, (0.8, 0.2)).set_index("file")["split"]
+    taken = training & (cohort["file"].map(drawn) == "validation")
+    warnings.warn(
+        f"no radiograph has split validation: {taken.sum()} of {training.sum()} training"
+        " radiographs, a fifth of the patients, are taken for it",
+        InputWarning,
+        stacklevel=2,
+    )
+    return cohort.assign(split=cohort["split"].mask(taken, "validation"))
+
+
+def check(cohort):
+    """Checks that something can be learnt from a split cohort, and says what cannot be measured.
+
+    An `InputWarning` names the targets that training or test radiographs lack.
+
+    Raises:
+        InputError: All training radiographs have the same answers.
+    """
+    targets = list(TARGETS)
+    training, test = (cohort.loc[cohort["split"] == name, targets] for name in ("train", "test"))
+    if len(training.drop_duplicates()) < 2:
+        alone = " and ".join(sorted(set(cohort.loc[cohort["split"] == "train", "group"])))
+        raise InputError(
+            f"all training radiographs have the same targets ({alone or 'there are none'}): a"
+            " study needs two groups"
+        )
+    unlearnt = [target for target in targets if not training[target].any()]
+    unmeasured = [target for target in targets if not test[target].any()]
+    for lacking, what in (
+        (unlearnt, "training radiograph has {}: it cannot be learnt"),
+        ([t for t in unmeasured if t not in unlearnt], "test radiograph has {}: no recall of it"),
+    ):
+        if lacking:
+            warnings.warn("no " + what.format(" or ".join(lacking)), InputWarning, stacklevel=2)
 
 
 def families(cohort):

@@ -25,7 +25,8 @@ from cxrlib.images import augment, decode, marks
 from cxrlib.study import experiments, profiles, runs
 
 SOURCES = (
-    "phantom/*", "cohort/__init__", "cohort/readers", "images/decode", "images/__init__",
+    "phantom/*", "cohort/__init__", "cohort/readers", "cohort/own", "cohort/tables",
+    "cohort/folders", "images/decode", "images/__init__",
     "images/augment", "study/experiments", "networks/models",
 )  # fmt: skip
 """Modules that a run is made from: it is made anew when they change."""
@@ -52,16 +53,25 @@ def cohort(profile):
 
     Returns:
         A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have what
-        `phantom.table` says of them. A user's table that has a split keeps it, and every row.
+        `phantom.table` says of them. A user's table that has a split keeps it, and every row; if
+        none is for validation, see `cohort.completed`.
 
     Raises:
-        InputError: The data are missing or not what the profile says.
+        InputError: The data are missing or not what the profile says, or nothing can be learnt
+            from them.
     """
-    table = everything(profile)
+    table = _split(profile, everything(profile))
+    if profile.cohort == "folder":
+        cohorts.check(table)
+    return table
+
+
+def _split(profile, table):
     if "split" in table and not profile.folds:
-        return table
+        return cohorts.completed(table, profile.seed)
     if profile.cohort != "phantom":
-        table = cohorts.sample(table, profile.counts)
+        # What is of none of the four groups is nobody's to leave out.
+        table = cohorts.sample(table, profile.counts | {cohorts.OTHER: 0})
     if profile.folds:
         return cohorts.split_in_folds(table, profile.seed, profile.folds, profile.fold)
     if profile.split == profiles.BY_PATIENT:
