@@ -329,8 +329,9 @@ def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or you
     from cxrlib.cohort import audit
 
     _print_table("Changed on reading, or left out", cohort.changes(place))
-    problems = audit.problems(cohort.listed(place))
-    _print_table("Problems", problems)
+    found = cohort.listed(place)
+    _print_table("Radiographs", audit.counts(found))
+    _print_table("Problems", audit.problems(found))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # it is in the first table

@@ -147,7 +147,7 @@ def split_by_image(cohort):
     return pd.concat(parts).reset_index(drop=True)
 
 
-def split_by_patient(cohort, seed, fractions=FRACTIONS):
+def split_by_patient(cohort, seed, fractions=FRACTIONS, spared=(OTHER,)):
     """Splits each group so that no patient, and no publication, is in two splits.
 
     The largest families of radiographs are placed first, each where it brings the group's split
@@ -157,6 +157,7 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
         cohort: A cohort; every group needs a family for each split (see `families`).
         seed: A whole number; another one draws another split. The rows' order plays no part.
         fractions: Of training, validation and test; or of the first two alone.
+        spared: Groups that are for training where they have too few families to be split.
 
     Returns:
         The cohort with a column `split`, rows ordered by group, then split.
@@ -172,7 +173,7 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     placed, rng = {}, np.random.default_rng(seed)
     for rank, group in enumerate(rare_first):
         sizes = family[main == rank].value_counts()
-        if group == OTHER and len(sizes) < len(fractions):  # too few to be tested on
+        if group in spared and len(sizes) < len(fractions):
             placed |= dict.fromkeys(sizes.index, SPLITS[0])
             continue
         if len(sizes) < len(fractions):
@@ -244,11 +245,16 @@ def completed(cohort, seed):
     if (cohort["split"] == "validation").any():
         return cohort
     training = cohort["split"] == "train"
-    drawn = split_by_patient(cohort[training], seed, (0.8, 0.2)).set_index("file")["split"]
-    taken = training & (cohort["file"].map(drawn) == "validation")
+    drawn = split_by_patient(cohort[training], seed, (0.8, 0.2), spared=set(cohort["group"]))
+    taken = training & (cohort["file"].map(drawn.set_index("file")["split"]) == "validation")
+    if not taken.any():
+        raise InputError(
+            "no radiograph has split validation, and no group has two training patients, of which"
+            " one could be taken for it: add some"
+        )
     warnings.warn(
         f"no radiograph has split validation: {taken.sum()} of {training.sum()} training"
-        " radiographs, a fifth of the patients, are taken for it",
+        " radiographs, about a fifth of the patients, are taken for it",
         InputWarning,
         stacklevel=2,
     )

@@ -22,7 +22,7 @@ from scipy.stats.contingency import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from cxrlib import cohort, images
-from cxrlib.cohort import baselines, duplicates, own
+from cxrlib.cohort import baselines, duplicates, folders, own
 from cxrlib.errors import InputError
 from cxrlib.images import decode
 from cxrlib.targets import TARGETS
@@ -160,8 +160,23 @@ def problems(radiographs):
     """
     table = radiographs if "error" in radiographs else facts(radiographs)
     labels = [fault[:3] for fault in own.faults(table)]
-    found = [*labels, *_file_problems(table), *_duplicates(table)]
+    found = [*_empty_parts(table), *labels, *_file_problems(table), *_duplicates(table)]
     return pd.DataFrame(found, columns=["file", "problem", "mend"])
+
+
+def counts(radiographs):
+    """Counts radiographs by group and split, as far as they are labelled.
+
+    Args:
+        radiographs: As `problems` takes them.
+
+    Returns:
+        DataFrame: group and split, where there are such columns, and radiographs.
+    """
+    parts = [name for name in ("group", "split") if name in radiographs]
+    if not parts:
+        return pd.DataFrame({"radiographs": [len(radiographs)]})
+    return radiographs.groupby(parts, sort=False).size().rename("radiographs").reset_index()
 
 
 def report(radiographs, pixels=None, progress=iter):
@@ -275,13 +290,27 @@ def _cramers_v(positive, category):
     return np.sqrt(squared / widest) if widest > 0 else np.nan
 
 
+def _empty_parts(table):
+    """Yields what a cohort as a whole lacks: a second group, a split."""
+    answers = [name for name in TARGETS if name in table] or list({"group"} & set(table))
+    if answers and len(table) > 1 and len(table[answers].drop_duplicates()) == 1:
+        alike = table["group"].iloc[0] if "group" in table else "of the same targets"
+        yield "", f"all radiographs are {alike}", "a study needs two groups"
+    there = set(table.get("split", cohort.SPLITS))
+    for name in cohort.SPLITS:
+        if name not in there:
+            mend = "give it to some patients, or leave the column split out"
+            taken = "a study takes a fifth of the training patients for it"
+            yield "", f"no split {name}", taken if name == "validation" else mend
+
+
 def _file_problems(table):
     """Yields what is wrong with single files."""
     for row in table[["file", "path", *FACTS, *({"also"} & set(table))]].itertuples():
         if getattr(row, "also", ""):
             mend = "leave the radiographs alone below the folder"
             yield row.file, f"{row.also} are different pictures", mend
-        if row.path and not Path(row.path).is_file():
+        if row.path and not folders.is_there(row.path):
             yield row.file, "missing", "add the file or drop the row"
         elif row.error:
             problem, _, mend = row.error.partition(": ")

@@ -72,7 +72,7 @@ def read(path, known):
     rows = _cells(path, text, known)
     if not rows:
         raise InputError(f"{path} is empty: it lists no radiographs")
-    (_, names), *body = rows
+    (_, names), *body = [row for row in rows if row[1]]
     columns = _columns(path, names, known)
     filled = [(line, row) for line, row in body if any(map(clean, row))]
     for line, row in filled:
