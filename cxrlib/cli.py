@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cxrlib import files
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +54,7 @@ def study(
 
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
+    _check_data(settings)
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
     command = [
@@ -82,6 +84,19 @@ def study(
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
     if check:
         _check(settings, others)
+
+
+def _check_data(settings):
+    """Reads the cohort once before anything is trained, so that what is wrong with it ends here.
+
+    Where the data are not on this machine, as beside a cluster, the arms say so.
+    """
+    if settings.cohort == "phantom" or not (files.root() / settings.data).exists():
+        return
+    from cxrlib import study as studies
+
+    for trial in settings.trials:
+        studies.cohort(trial)
 
 
 def _waited_for(process):
@@ -212,7 +227,7 @@ def explain(
         str | None, typer.Option(help="Grad-CAM, Score-CAM, ...; by default the paper's.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="The PNG; IMAGE-TARGET.png here by default.")
+        Path | None, typer.Option(help="The PNG; by default IMAGE-TARGET.png here, or -2.png, ...")
     ] = None,
 ):
     """Show where in a radiograph a trained run finds a target. Not for diagnosis."""
@@ -221,8 +236,8 @@ def explain(
     if output:
         _ending(output, ".png")
     found = predictions.explain(_run(run), image, target, method)
-    output = output or Path(f"{image.stem}-{found['target']}.png")
-    predictions.write_png(found["overlay"], output)
+    named = output or Path(f"{image.stem}-{found['target']}.png")
+    output = predictions.write_png(found["overlay"], named, another=output is None)
     print(found["probabilities"].to_string(float_format="{:.3f}".format))
     print(f"{output} shows where the run finds {found['target']}.\n{predictions.NOTICE}")
 
@@ -316,10 +331,14 @@ def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or you
     from cxrlib import cohort
     from cxrlib.cohort import audit
 
-    problems = audit.problems(cohort.listed(place))
-    _print_table("Problems", problems)
+    _print_table("Changed on reading, or left out", cohort.changes(place))
+    found = cohort.listed(place)
+    _print_table("Radiographs", audit.counts(found))
+    _print_table("Problems", audit.problems(found))
     try:
-        radiographs = cohort.read(place)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # it is in the first table
+            radiographs = cohort.read(place)
     except InputError as error:
         raise InputError(f"{error}; the audit needs this mended") from error
     for title, frame in audit.report(radiographs).items():
@@ -368,8 +387,22 @@ def _from_root(path):
     return path if path.exists() else files.root() / path
 
 
+def _show_warning(message, category, *where):
+    """Shows what was mended in an input in one line, as an error would be, and others as ever."""
+    if issubclass(category, InputWarning):
+        print(f"cxr: {message}", file=sys.stderr)
+    else:
+        _SHOW_WARNING(message, category, *where)
+
+
+_SHOW_WARNING = warnings.showwarning
+
+
 def main():
     """Runs the command; bad input ends in one line and status 2, a full disk in status 1."""
+    for stream in (sys.stdout, sys.stderr):  # names are bytes: some no terminal can print
+        stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     try:
         app()
     except InputError as error:

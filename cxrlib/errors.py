@@ -6,3 +6,10 @@ class InputError(ValueError):
 
     The `cxr` command prints the message alone and exits with status 2.
     """
+
+
+class InputWarning(UserWarning):
+    """What was mended, left out or doubted in an input that is taken all the same, in one line.
+
+    The `cxr` command prints the message alone and goes on.
+    """

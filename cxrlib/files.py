@@ -156,17 +156,18 @@ def digests(paths):
         OSError: A file cannot be read; the error names it.
     """
     kept = root() / "data" / "digests.csv"
+    named = {"encoding": "utf-8", "errors": "surrogateescape"}  # names are bytes, of any encoding
     states = [_state(path) for path in paths]
     known = {}
     if kept.exists():
-        with reading(kept), kept.open(newline="") as file:
+        with reading(kept), kept.open(newline="", **named) as file:
             known = dict(csv.reader(file))
     new = [(state, path) for state, path in zip(states, paths) if state not in known]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(_digest, [path for _, path in new])
         known |= {state: digest for (state, _), digest in zip(new, found)}
     if new:
-        with replacing(kept) as temporary, temporary.open("w", newline="") as file:
+        with replacing(kept) as temporary, temporary.open("w", newline="", **named) as file:
             csv.writer(file).writerows(known.items())
     return [known[state] for state in states]
 
@@ -181,22 +182,32 @@ def _digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_new(content, path):
+def write_new(content, path, another=False):
     """Writes a file that a user asked for by name, and never over another one.
 
     Args:
         content: bytes.
         path: The file. One that holds these very bytes is left as it is.
+        another: Where something else is there, take NAME-2, NAME-3, ... instead of refusing.
+
+    Returns:
+        The path that holds the bytes now.
 
     Raises:
         InputError: Something else is there: it might be anybody's radiograph.
     """
-    path = Path(path)
-    if not (path.exists() or path.is_symlink()):
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    elif not path.is_file() or path.read_bytes() != content:
-        raise InputError(f"{path} is there already: name a new file, or move it away")
+    first, n = Path(path), 1
+    path = first
+    while path.exists() or path.is_symlink():
+        if path.is_file() and path.read_bytes() == content:
+            return path
+        if not another:
+            raise InputError(f"{path} is there already: name a new file, or move it away")
+        n += 1
+        path = first.with_stem(f"{first.stem}-{n}")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+    return path
 
 
 def write_csv(frame, path):

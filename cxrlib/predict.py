@@ -130,13 +130,22 @@ def report(run, table):
     return {"notice": NOTICE, "run": str(run.folder), "radiographs": rows}
 
 
-def write_png(image, path):
+def write_png(image, path, another=False):
     """Writes an image, uint8 (height, width, 3), RGB, as a PNG file.
+
+    Args:
+        image: The image.
+        path: The file.
+        another: Where something else is there, take path-2, path-3, ... instead.
+
+    Returns:
+        The path that was written.
 
     Raises:
         InputError: As `files.write_new`.
     """
-    write_new(cv2.imencode(".png", image[..., ::-1])[1].tobytes(), path)
+    content = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    return write_new(content, path, another)
 
 
 def _rows(model, run, paths):

@@ -55,6 +55,31 @@ def decode(targets):
     return [names.get(tuple(int(t) for t in row)) for row in np.asarray(targets)]
 
 
+def contradiction(answers, group=""):
+    """Returns what contradicts itself in a radiograph's five answers.
+
+    Any answers are legal that the words allow: pneumonia without a known cause, COVID with a
+    bacterial pneumonia, or none of the five.
+
+    Args:
+        answers: Five numbers, 0 or 1, in the order of `TARGETS`.
+        group: A key of `GROUPS`, whose targets they should be; "" or "other" if none is named.
+
+    Returns:
+        A few words, "Normal with COVID" say, or "" where nothing contradicts.
+    """
+    yes = dict(zip(TARGETS, answers))
+    named = [target for target in TARGETS[1:] if yes[target]]
+    if yes["Normal"] and named:
+        return f"Normal with {named[-1]}"
+    for target, implied in (("COVID", "Virus"), ("Virus", "Pneumonia"), ("Bacteria", "Pneumonia")):
+        if yes[target] and not yes[implied]:
+            return f"{target} without {implied}"
+    if group in GROUPS and tuple(answers) != GROUPS[group]:
+        return f"group {group} with {' and '.join(t for t in TARGETS if yes[t]) or 'no target'}"
+    return ""
+
+
 def index(target):
     """Returns a target's place in `TARGETS`.
 

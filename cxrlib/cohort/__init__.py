@@ -16,18 +16,19 @@ and, once split, `split`: train, validation or test. A publication, view or age 
 known is "".
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from cxrlib.cohort.own import FACTS, OTHER, SPLITS
 from cxrlib.cohort.readers import (
     COLUMNS,
-    FACTS,
     LATERAL,
-    OTHER,
-    SPLITS,
+    changes,
     count_findings,
     findings,
     listed,
@@ -37,7 +38,8 @@ from cxrlib.cohort.readers import (
     read_folder,
     same_patients,
 )
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
+from cxrlib.targets import TARGETS
 
 __all__ = [
     "COLUMNS",
@@ -48,7 +50,10 @@ __all__ = [
     "PAPER_COUNTS",
     "SPLITS",
     "apart",
+    "changes",
+    "check",
     "clusters",
+    "completed",
     "count_findings",
     "findings",
     "leakage",
@@ -129,6 +134,9 @@ def split_by_image(cohort):
     """
     parts = []
     for group, rows in cohort.groupby("group", sort=False):
+        if group == OTHER and len(rows) < 3:  # no group of the study: too few to be tested on
+            parts.append(rows.assign(split="train"))
+            continue
         if len(rows) < 3:
             raise InputError(
                 f"{len(rows)} {group} radiographs cannot be split in 3: raise `{group}`"
@@ -139,7 +147,7 @@ def split_by_image(cohort):
     return pd.concat(parts).reset_index(drop=True)
 
 
-def split_by_patient(cohort, seed, fractions=FRACTIONS):
+def split_by_patient(cohort, seed, fractions=FRACTIONS, spared=(OTHER,)):
     """Splits each group so that no patient, and no publication, is in two splits.
 
     The largest clusters of radiographs are placed first, each where it brings the group's split
@@ -149,6 +157,7 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
         cohort: A cohort; every group needs a cluster for each split (see `clusters`).
         seed: A whole number; another one draws another split. The rows' order plays no part.
         fractions: Of training, validation and test; or of the first two alone.
+        spared: Groups that are for training where they have too few clusters to be split.
 
     Returns:
         The cohort with a column `split`, rows ordered by group, then split.
@@ -164,6 +173,9 @@ def split_by_patient(cohort, seed, fractions=FRACTIONS):
     placed, rng = {}, np.random.default_rng(seed)
     for rank, group in enumerate(rare_first):
         sizes = cluster[main == rank].value_counts()
+        if group in spared and len(sizes) < len(fractions):
+            placed |= dict.fromkeys(sizes.index, SPLITS[0])
+            continue
         if len(sizes) < len(fractions):
             raise InputError(
                 f"{len(sizes)} independent {group} patients cannot be split in {len(fractions)}:"
@@ -198,7 +210,7 @@ def split_in_folds(cohort, seed, folds, fold):
     """
     cluster = clusters(cohort)
     for group, counted in cluster.groupby(cohort["group"]).nunique().items():
-        if counted < folds:
+        if counted < folds and group != OTHER:
             raise InputError(
                 f"{counted} independent {group} patients for {folds} folds: lower `folds`"
             )
@@ -209,6 +221,70 @@ def split_in_folds(cohort, seed, folds, fold):
     apart = split_by_patient(rows.iloc[rest], seed, (0.8, 0.2)).set_index("file")["split"]
     split.iloc[rest] = rows["file"].iloc[rest].map(apart).to_numpy()
     return cohort.assign(split=split)
+
+
+def completed(cohort, seed):
+    """Returns a cohort that came split with a validation split, taken from training if it has none.
+
+    A fifth of the training patients of each group is then for validation; clusters stay whole (see
+    `clusters`), and an `InputWarning` says so.
+
+    Args:
+        cohort: A cohort with the column `split`.
+        seed: A whole number; another one takes others.
+
+    Raises:
+        InputError: There are no training or no test radiographs, or too few to take any from.
+    """
+    for name in ("train", "test"):
+        if not (cohort["split"] == name).any():
+            raise InputError(
+                f"no radiograph has split {name}: give some patients that split, or leave the"
+                " column split out"
+            )
+    if (cohort["split"] == "validation").any():
+        return cohort
+    training = cohort["split"] == "train"
+    drawn = split_by_patient(cohort[training], seed, (0.8, 0.2), spared=set(cohort["group"]))
+    taken = training & (cohort["file"].map(drawn.set_index("file")["split"]) == "validation")
+    if not taken.any():
+        raise InputError(
+            "no radiograph has split validation, and no group has two training patients, of which"
+            " one could be taken for it: add some"
+        )
+    warnings.warn(
+        f"no radiograph has split validation: {taken.sum()} of {training.sum()} training"
+        " radiographs, about a fifth of the patients, are taken for it",
+        InputWarning,
+        stacklevel=2,
+    )
+    return cohort.assign(split=cohort["split"].mask(taken, "validation"))
+
+
+def check(cohort):
+    """Checks that something can be learnt from a split cohort, and says what cannot be measured.
+
+    An `InputWarning` names the targets that training or test radiographs lack.
+
+    Raises:
+        InputError: All training radiographs have the same answers.
+    """
+    targets = list(TARGETS)
+    training, test = (cohort.loc[cohort["split"] == name, targets] for name in ("train", "test"))
+    if len(training.drop_duplicates()) < 2:
+        alone = " and ".join(sorted(set(cohort.loc[cohort["split"] == "train", "group"])))
+        raise InputError(
+            f"all training radiographs have the same targets ({alone or 'there are none'}): a"
+            " study needs two groups"
+        )
+    unlearnt = [target for target in targets if not training[target].any()]
+    unmeasured = [target for target in targets if not test[target].any()]
+    for lacking, what in (
+        (unlearnt, "training radiograph has {}: it cannot be learnt"),
+        ([t for t in unmeasured if t not in unlearnt], "test radiograph has {}: no recall of it"),
+    ):
+        if lacking:
+            warnings.warn("no " + what.format(" or ".join(lacking)), InputWarning, stacklevel=2)
 
 
 def clusters(cohort):

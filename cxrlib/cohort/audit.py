@@ -22,10 +22,10 @@ from scipy.stats.contingency import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from cxrlib import cohort, images
-from cxrlib.cohort import baselines, duplicates
+from cxrlib.cohort import baselines, duplicates, folders, own
 from cxrlib.errors import InputError
 from cxrlib.images import decode
-from cxrlib.targets import GROUPS, TARGETS
+from cxrlib.targets import TARGETS
 
 CATEGORIES = ("source", "view", "age_group", "device", "mark", "format", "mode")
 """Facts that are names; "" where unknown."""
@@ -161,8 +161,24 @@ def problems(radiographs):
         DataFrame: file, problem, mend. Empty where nothing is wrong.
     """
     table = radiographs if "error" in radiographs else facts(radiographs)
-    found = [*_label_problems(table), *_file_problems(table), *_duplicates(table)]
+    labels = [fault[:3] for fault in own.faults(table)]
+    found = [*_empty_parts(table), *labels, *_file_problems(table), *_duplicates(table)]
     return pd.DataFrame(found, columns=["file", "problem", "mend"])
+
+
+def counts(radiographs):
+    """Counts radiographs by group and split, as far as they are labelled.
+
+    Args:
+        radiographs: As `problems` takes them.
+
+    Returns:
+        DataFrame: group and split, where there are such columns, and radiographs.
+    """
+    parts = [name for name in ("group", "split") if name in radiographs]
+    if not parts:
+        return pd.DataFrame({"radiographs": [len(radiographs)]})
+    return radiographs.groupby(parts, sort=False).size().rename("radiographs").reset_index()
 
 
 def report(radiographs, pixels=None, progress=iter):
@@ -206,7 +222,7 @@ def _seen(path, image):
         if image is None and path:
             image = decode.read(path)
         if path:
-            row = _file_facts(Path(path).read_bytes())
+            row = _file_facts(Path(path).read_bytes(), decode.kind(path))
     except InputError as error:
         return {"error": str(error).removeprefix(f"{path} ")}, small
     except OSError as error:
@@ -227,14 +243,16 @@ def _seen(path, image):
     return row, small
 
 
-def _file_facts(content):
+def _file_facts(content, form):
     """Returns what an image file tells without being decoded."""
-    if content[128:132] == b"DICM":
-        header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-        form, width, height = "DICOM", header.Columns, header.Rows
+    if form == "DICOM":
+        size = {"specific_tags": ["Rows", "Columns"], "stop_before_pixels": True, "force": True}
+        header = pydicom.dcmread(io.BytesIO(content), **size)
+        width, height = header.Columns, header.Rows
     else:
-        with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
-            form, (width, height) = image.format, image.size
+        formats = decode.FORMATS + decode.FORMATS_APART
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            width, height = image.size
     return {
         "content": hashlib.sha256(content).hexdigest(),
         "format": form,
@@ -274,25 +292,27 @@ def _cramers_v(positive, category):
     return np.sqrt(squared / widest) if widest > 0 else np.nan
 
 
-def _label_problems(table):
-    """Yields files listed twice and labels that mean nothing."""
-    for file in table["file"][table["file"].duplicated()]:
-        yield file, "listed twice", "keep one row"
-    targets = set(TARGETS) <= set(table)
-    groups = (*GROUPS, cohort.OTHER) if targets else tuple(GROUPS)
-    if not targets and "group" not in table:
-        yield "", "no labels", "list the files in a CSV file with their group"
-    choices = {"group": groups, "split": cohort.SPLITS, **dict.fromkeys(TARGETS, ("0", "1"))}
-    for name, known in choices.items():
-        for file, value in zip(table["file"], table.get(name, ())):
-            if str(value) not in known:
-                yield file, f"{name} {str(value)!r} is unknown", f"one of {', '.join(known)}"
+def _empty_parts(table):
+    """Yields what a cohort as a whole lacks: a second group, a split."""
+    answers = [name for name in TARGETS if name in table] or list({"group"} & set(table))
+    if answers and len(table) > 1 and len(table[answers].drop_duplicates()) == 1:
+        alike = table["group"].iloc[0] if "group" in table else "of the same targets"
+        yield "", f"all radiographs are {alike}", "a study needs two groups"
+    there = set(table.get("split", cohort.SPLITS))
+    for name in cohort.SPLITS:
+        if name not in there:
+            mend = "give it to some patients, or leave the column split out"
+            taken = "a study takes a fifth of the training patients for it"
+            yield "", f"no split {name}", taken if name == "validation" else mend
 
 
 def _file_problems(table):
     """Yields what is wrong with single files."""
-    for row in table[["file", "path", *FILE_FACTS]].itertuples():
-        if row.path and not Path(row.path).is_file():
+    for row in table[["file", "path", *FILE_FACTS, *({"also"} & set(table))]].itertuples():
+        if getattr(row, "also", ""):
+            mend = "leave the radiographs alone below the folder"
+            yield row.file, f"{row.also} are different pictures", mend
+        if row.path and not folders.is_there(row.path):
             yield row.file, "missing", "add the file or drop the row"
         elif row.error:
             problem, _, mend = row.error.partition(": ")

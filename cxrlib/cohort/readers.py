@@ -1,5 +1,6 @@
 """Readers: from the layouts that radiographs come in to a cohort (see `cxrlib.cohort`)."""
 
+import warnings
 from importlib import resources
 from pathlib import Path
 
@@ -7,17 +8,12 @@ import numpy as np
 import pandas as pd
 
 from cxrlib import targets
-from cxrlib.errors import InputError
-from cxrlib.images import decode
-
-FACTS = ("publication", "view", "age_group")
-"""Columns that are "" where nothing is known."""
+from cxrlib.cohort import folders, tables
+from cxrlib.cohort.own import ADULT, FACTS, KNOWN, read_folder, read_view
+from cxrlib.cohort.own import listed as listed_by_a_user
+from cxrlib.errors import InputError, InputWarning
 
 COLUMNS = ("file", "path", "group", "patient", "source", *FACTS, *targets.TARGETS)
-SPLITS = ("train", "validation", "test")
-
-OTHER = "other"
-"""The group of radiographs whose targets are those of no group: pneumonia by a fungus, say."""
 
 LATERAL = (
     "35AF5C3B-D04D-4B4B-92B7-CB1F67D83085.jpeg",
@@ -30,12 +26,13 @@ LATERAL = (
 _NAME, _LABEL, _FOLDER = "X_ray_image_name", "Label", "Dataset_type"
 _VIRUS, _CAUSE = "Label_2_Virus_category", "Label_1_Virus_category"
 _PERSON = r"^(person\d+|(?:NORMAL2-)?IM-\d+)"
-_IMAGES = {".jpeg", ".jpg", ".png", ".dcm", ".tif", ".tiff", ".bmp", ".jp2", ".webp"}
-_FRONTAL = {"PA": "PA", "AP": "AP", "AP Supine": "AP", "AP Erect": "AP"}
-_VIEWS = ("PA", "AP")
 _OTHER_PNEUMONIA = (0, 1, 0, 0, 0)
-_CORONAHACK = {_NAME, _LABEL, _FOLDER, _VIRUS, _CAUSE}
-_COVID_CHESTXRAY = {"patientid", "finding", "view", "modality", "age", "filename", "doi", "url"}
+_CORONAHACK = (_NAME, _LABEL, _FOLDER, _VIRUS, _CAUSE)
+_COVID_CHESTXRAY = ("patientid", "finding", "view", "modality", "age", "filename", "doi", "url")
+_DROPPED = {  # by the paper, as it says
+    ("Pnemonia", "Stress-Smoking", "ARDS"),
+    ("Pnemonia", "bacteria", "Streptococcus"),
+}
 _GROUPS = {  # of what CoronaHack's three label columns say
     ("Normal", "", ""): "normal",
     ("Pnemonia", "Virus", ""): "virus",
@@ -62,13 +59,11 @@ def read_coronahack(root):
         InputError: No folder, no metadata file, a column or label that is not CoronaHack's, or
             images that the metadata lists and the folder lacks.
     """
-    root = _folder(root, "the unpacked CoronaHack dataset")
-    table = _metadata(root, _CORONAHACK, "Chest_xray_Corona_Metadata.csv")
-    unknown = sorted(map(str, set(table[_LABEL]) - {"Normal", "Pnemonia"}))
+    table, notes, _ = _coronahack(root)
+    _warn(root, notes)
+    unknown = sorted(set(table[_LABEL]) - {"Normal", "Pnemonia"})
     if unknown:
         raise InputError(f"unknown {_LABEL} {unknown[0]!r} in the metadata")
-    table = table[~table[_NAME].isin(LATERAL)].assign(group=_coronahack_groups)
-    table = table[table["group"].notna()]
     train = table[table[_FOLDER] == "TRAIN"].sort_values(_NAME, key=_spreadsheet_key)
     table = pd.concat([train, table[table[_FOLDER] == "TEST"]])
     cohort = pd.DataFrame(
@@ -96,16 +91,19 @@ def read_covid_chestxray(root):
     Raises:
         InputError: No folder, no metadata, a column it lacks, or images that are not there.
     """
-    table = _covid_chestxray(root).query("group != ''").reset_index(drop=True)
+    table, notes, _ = _covid_chestxray(root)
+    _warn(root, notes)
+    table = table.query("group != ''").reset_index(drop=True)
+    patients = table["patientid"].where(table["patientid"] != "", table["filename"])
     cohort = pd.DataFrame(
         {
             "file": table["filename"],
-            "path": _image_paths(Path(root), table["filename"]),
+            "path": _image_paths(root, table["filename"], table["place"]),
             "group": table["group"],
-            "patient": "cohen-" + table["patientid"].astype(str),
+            "patient": "cohen-" + patients,
             "source": "cohen",
             "publication": _publications(table),
-            "view": table["view"].map(_FRONTAL),
+            "view": table["view"],
             "age_group": _age_groups(table["age"]),
         }
     )
@@ -143,56 +141,8 @@ def count_findings(root):
         commonest first.
     """
     facts = ["finding", "group", "reason"]
-    counts = _covid_chestxray(root).groupby(facts).size().rename("radiographs").reset_index()
+    counts = _covid_chestxray(root)[0].groupby(facts).size().rename("radiographs").reset_index()
     return counts.sort_values("radiographs", ascending=False, kind="stable", ignore_index=True)
-
-
-def read_folder(table):
-    """Reads a user's own radiographs, listed in a CSV file.
-
-    Args:
-        table: The CSV file. Its columns: `file`, a path from the CSV's folder; `group`, or the five
-            targets as 0 and 1. Besides, where known, patient, source, publication, view, age_group
-            and split (train, validation, test: it is then kept). Without `view`, DICOM files say.
-
-    Returns:
-        A cohort in the file's order. Without `patient`, each radiograph counts as a patient of its
-        own. Where the targets are those of no group, the group is "other".
-
-    Raises:
-        InputError: No such file, a column it lacks or does not know the meaning of, a file listed
-            twice or missing, a value that is not one of the choices.
-    """
-    table = Path(table)
-    if not table.is_file():
-        raise InputError(f"no file {table}: list your radiographs there, a row each")
-    rows = _rows(table)
-    problems = _folder_problems(rows, table)
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise InputError(f"{table}: {problems[0]}{more}")
-    if "group" not in rows:
-        answers = rows[list(targets.TARGETS)].astype(np.uint8)
-        rows["group"] = [group or OTHER for group in targets.decode(answers)]
-    else:
-        answers = pd.DataFrame(targets.encode(rows["group"]), columns=list(targets.TARGETS))
-    files = rows["file"]
-    paths = [str(table.parent / file) for file in files]
-    facts = {name: rows.get(name, "") for name in FACTS}
-    if "view" not in rows:
-        views = [decode.dicom_facts(path)["view"] for path in paths]
-        facts["view"] = [view if view in _VIEWS else "" for view in views]
-    cohort = pd.DataFrame(
-        {
-            "file": files,
-            "path": paths,
-            "group": rows["group"],
-            "patient": rows.get("patient", files).where(lambda patient: patient != "", files),
-            "source": rows.get("source", table.stem),
-            **facts,
-        }
-    )
-    return pd.concat([cohort, answers, rows[["split"] if "split" in rows else []]], axis=1)
 
 
 def read(place):
@@ -232,25 +182,44 @@ def listed(place):
     place = Path(place)
     layout, path = _layout(place)
     if layout == "coronahack":
-        table = pd.read_csv(path)
-        table = table[~table[_NAME].isin(LATERAL)].assign(group=_coronahack_groups)
-        known = table[_LABEL].isin(["Normal", "Pnemonia"])
-        table["group"] = table["group"].where(known, table[_LABEL].astype(str))
-        table = table[table["group"].notna()].reset_index(drop=True)
-        return _placed(place, table[_NAME], table["group"])
+        table = _coronahack(place)[0]
+        return _placed(place, table[_NAME], table[["group"]])
     if layout == "covid-chestxray":
-        table = _covid_chestxray(place).query("group != ''").reset_index(drop=True)
-        return _placed(place, table["filename"], table[["group", *targets.TARGETS]])
+        table = _covid_chestxray(place)[0].query("group != ''").reset_index(drop=True)
+        labels = table[["group", *targets.TARGETS]]
+        return _placed(place, table["filename"], labels, table["place"])
     if layout == "table":
-        rows = _rows(path)
-        if "file" not in rows:
-            raise InputError(f"{path} lacks the column file: name an image in each row")
-        return rows.assign(path=[str(path.parent / file) for file in rows["file"]])
-    paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in _IMAGES)
+        return listed_by_a_user(path)[0].drop(columns="path_there")
+    paths = folders.images(place)
     if not paths:
         raise InputError(f"no images below {place}: point at your radiographs")
-    names = [str(path.relative_to(place)) for path in paths]
+    names = [path.relative_to(place).as_posix() for path in paths]
     return pd.DataFrame({"file": names, "path": [str(path) for path in paths]})
+
+
+def changes(place):
+    """Lists what is changed and what is left out where a dataset is read.
+
+    Args:
+        place: As `listed` takes it.
+
+    Returns:
+        DataFrame: column ("" for whole rows), rows (how many), was (the first of them, quoted), and
+        now: how it is read, or why it is left out.
+
+    Raises:
+        InputError: As `listed`.
+    """
+    layout, path = _layout(Path(place))
+    notes = []
+    if layout == "table":
+        notes = listed_by_a_user(path)[1]
+    elif layout != "images":
+        _, changed, left_out = {"coronahack": _coronahack, "covid-chestxray": _covid_chestxray}[
+            layout
+        ](place)
+        notes = [*changed, *left_out]
+    return pd.DataFrame(notes, columns=tables.Note._fields)
 
 
 def _layout(place):
@@ -259,14 +228,16 @@ def _layout(place):
         raise InputError(f"no file or folder {place}: point at your radiographs")
     if place.is_file():
         return "table", place
-    tables = sorted(path for path in place.rglob("*.csv") if path.is_file())
-    columns = {path: _columns(path) for path in tables}
     for name, needed in (("coronahack", _CORONAHACK), ("covid-chestxray", _COVID_CHESTXRAY)):
-        for path in tables:
-            if needed <= columns[path]:
-                return name, path
-    own = [path for path in tables if path.parent == place and "file" in columns[path]]
-    return ("table", own[0]) if own else ("images", place)
+        found = _nearest(place, needed)
+        if found:
+            return name, found
+    beside = [path for path in _tables(place) if path.parent == place]
+    for needed in (("file", "group"), ("file", *targets.TARGETS), ("file",)):
+        found = _one([path for path in beside if set(needed) <= tables.columns(path, KNOWN)])
+        if found:
+            return "table", found
+    return "images", place
 
 
 def _folder(root, what):
@@ -276,31 +247,81 @@ def _folder(root, what):
     return root
 
 
-def _metadata(root, needed, name):
-    """Finds and reads the CSV file below a folder that has the columns needed."""
-    files = sorted(root.rglob("*.csv"))
-    tables = {file: _columns(file) for file in files if file.is_file()}
-    for file, columns in tables.items():
-        if needed <= columns:
-            return pd.read_csv(file)
-    if not tables:
+def _tables(root):
+    return [path for path in folders.files(root) if path.suffix.lower() in (".csv", ".tsv")]
+
+
+def _nearest(root, needed):
+    """Returns the table with the columns needed that lies highest below a folder, or None."""
+    found = [path for path in _tables(root) if set(needed) <= tables.columns(path, needed)]
+    highest = min((len(path.parts) for path in found), default=0)
+    return _one([path for path in found if len(path.parts) == highest])
+
+
+def _one(paths):
+    """Returns the one table that is meant; None of none. Copies of a table are one."""
+    others = [path for path in paths[1:] if path.read_bytes() != paths[0].read_bytes()]
+    if others:
+        raise InputError(f"{paths[0]} and {others[0]} both list radiographs: name one, or move one")
+    return paths[0] if paths else None
+
+
+def _metadata(root, needed, name, also=()):
+    """Reads the CSV file below a folder that has the columns needed: rows, notes, its path."""
+    found = _nearest(root, needed)
+    if found:
+        return *tables.read(found, (*needed, *also)), found
+    there = {path: tables.columns(path, needed) for path in _tables(root)}
+    if not there:
         raise InputError(f"no metadata file below {root}: {name} belongs there")
-    nearest = max(tables, key=lambda file: len(needed & tables[file]))
-    missing = sorted(needed - tables[nearest])[0]
+    nearest = max(there, key=lambda file: len(there[file]))
+    missing = sorted(set(needed) - there[nearest])[0]
     raise InputError(f"{nearest} lacks the column {missing}: take {name} itself")
 
 
-def _columns(file):
-    """Returns a CSV file's column names; none if it is something else."""
-    try:
-        return set(pd.read_csv(file, nrows=0).columns)
-    except ValueError:
-        return set()
+def _warn(root, notes):
+    if notes:
+        said = "; ".join(map(str, notes))
+        warnings.warn(f"{root}: {said}", InputWarning, stacklevel=3)
+
+
+def _refuse_twice(names):
+    """Refuses metadata that list a file twice: which of two labels counts, nobody knows."""
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise InputError(f"{twice.iloc[0]} is listed twice in the metadata: keep one row")
+
+
+def _coronahack(root):
+    """Reads CoronaHack's metadata: the rows that have a group, what was changed, what is left out.
+
+    A row whose label is not CoronaHack's keeps that label as its group.
+    """
+    root = _folder(root, "the unpacked CoronaHack dataset")
+    table, notes, file = _metadata(root, _CORONAHACK, "Chest_xray_Corona_Metadata.csv")
+    rules = dict.fromkeys((_LABEL, _CAUSE, _VIRUS), tables.fact)
+    rules |= {_NAME: tables.clean, _FOLDER: tables.choice("TRAIN", "TEST")}
+    tables.normalise(table, rules, notes)
+    unknown = sorted(set(table[_FOLDER]) - {"TRAIN", "TEST"})
+    if unknown:
+        raise InputError(f"{file}: unknown {_FOLDER} {unknown[0]!r}: TRAIN or TEST")
+    _refuse_twice(table[_NAME])
+    lateral, left_out = table[_NAME].isin(LATERAL), []
+    if lateral.any():
+        left_out.append(tables.Note("", int(lateral.sum()), "", "lateral views, left out"))
+    table = table[~lateral].assign(group=_coronahack_groups)
+    heard = table[_LABEL].isin(["Normal", "Pnemonia"])
+    table["group"] = table["group"].where(heard, table[_LABEL])
+    dropped = table[table["group"].isna()]
+    for facts, rows in dropped.groupby([_LABEL, _CAUSE, _VIRUS]):
+        note = tables.Note(_LABEL, len(rows), repr("/".join(filter(None, facts))), "left out")
+        (left_out if facts in _DROPPED else notes).append(note)
+    return table[table["group"].notna()].reset_index(drop=True), notes, left_out
 
 
 def _coronahack_groups(table):
     """Returns each metadata row its group, or None where the paper drops the row."""
-    facts = table[[_LABEL, _CAUSE, _VIRUS]].astype(object).fillna("")
+    facts = table[[_LABEL, _CAUSE, _VIRUS]]
     return [_GROUPS.get(row) for row in facts.itertuples(index=False, name=None)]
 
 
@@ -309,19 +330,21 @@ def _spreadsheet_key(names):
     return names.str.lower().str.replace("[-']", "", regex=True).str.replace("_", " ")
 
 
-def _found(root):
-    return {path.name: str(path) for path in root.rglob("*") if path.suffix.lower() in _IMAGES}
-
-
-def _image_paths(root, names):
-    found = _found(root)
-    missing = [name for name in names if name not in found]
-    if missing:
+def _image_paths(root, names, folders_of=None):
+    """Returns where the images of these names are; all must be there, and each once."""
+    found = _placed(Path(root), names, pd.DataFrame(index=names.index), folders_of)
+    twice, missing = found[found["also"] != ""], found[~found["path"].map(folders.is_there)]
+    if len(twice):
+        raise InputError(
+            f"{len(twice)} images of the metadata are twice below {root}"
+            f" ({twice['also'].iloc[0]} are different pictures): leave the radiographs alone there"
+        )
+    if len(missing):
         raise InputError(
             f"{len(missing)} images of the metadata are not below {root}"
-            f" ({missing[0]} is the first): unpack the whole dataset there"
+            f" ({missing['file'].iloc[0]} is the first): unpack the whole dataset there"
         )
-    return names.map(found)
+    return found["path"]
 
 
 def _coronahack_facts(table):
@@ -348,28 +371,50 @@ def _coronahack_facts(table):
 
 
 def _covid_chestxray(root):
-    """Reads the frontal rows of Cohen's metadata, each with what its finding means here."""
+    """Reads the frontal rows of Cohen's metadata, each with what its finding means here.
+
+    Returns:
+        The rows, what was changed, and what is left out.
+    """
     root = _folder(root, "Cohen et al.'s collection")
-    table = _metadata(root, _COVID_CHESTXRAY, "metadata.csv")
-    frontal = table["view"].isin(_FRONTAL) & (table["modality"] == "X-ray")
-    table = table[frontal].assign(finding=table["finding"].map(_last_word))
-    table = table.merge(findings(), on="finding", how="left")  # keeps the order
+    table, notes, file = _metadata(root, _COVID_CHESTXRAY, "metadata.csv", also=("folder",))
+    known = findings()
+    heard = tables.choice(*known["finding"])
+    rules = dict.fromkeys(("filename", "folder"), tables.clean)
+    rules |= {"patientid": tables.identifiers(), "modality": tables.choice("X-ray", xray="X-ray")}
+    tables.normalise(table, rules, notes)
+    table["view"] = table["view"].map(read_view)
+    frontal = table["view"].isin(["PA", "AP"]) & (table["modality"] == "X-ray")
+    left_out = [
+        tables.Note("view", int(n), repr(f"{view} {modality}".strip()), "left out")
+        for (view, modality), n in table[~frontal].groupby(["view", "modality"]).size().items()
+    ]
+    table = table[frontal].assign(finding=table["finding"].map(_last_word).map(heard))
+    table = table.merge(known, on="finding", how="left")  # keeps the order
     unheard = table["group"].isna()
     table.loc[unheard, ["group", "reason"]] = ["", "not in our table"]
+    dropped = table[table["group"] == ""]
+    for (finding, reason), rows in dropped.groupby(["finding", "reason"], sort=False):
+        why = f"left out: {reason}" if reason else "left out"
+        left_out.append(tables.Note("finding", len(rows), repr(finding), why))
+    _refuse_twice(table["filename"])
+    places = table.get("folder", pd.Series("images", table.index))
+    table["place"] = [file.parent / place for place in places]
     answers = [targets.GROUPS.get(group, _OTHER_PNEUMONIA) for group in table["group"]]
-    return table.join(pd.DataFrame(answers, columns=list(targets.TARGETS), dtype=np.uint8))
+    answers = pd.DataFrame(answers, columns=list(targets.TARGETS), dtype=np.uint8)
+    return table.join(answers), notes, left_out
 
 
 def _age_groups(ages):
     """Turns years into "adult" or "child", and what is no number into ""."""
     years = pd.to_numeric(ages, errors="coerce")
-    groups = np.select([years >= 18, years < 18], ["adult", "child"], "")
+    groups = np.select([years >= ADULT, years < ADULT], ["adult", "child"], "")
     return pd.Series(groups, index=years.index)
 
 
 def _publications(table):
     """Names what an image was cut from: its DOI, or else the page it was found on."""
-    doi, pages = (table[name].astype(object).fillna("").str.strip() for name in ("doi", "url"))
+    doi, pages = (table[name].map(tables.fact) for name in ("doi", "url"))
     pages = pages.str.replace(r"^https?://(www\.)?", "", regex=True).str.rstrip("/")
     return doi.str.lower().where(doi != "", pages)
 
@@ -379,34 +424,28 @@ def _last_word(finding):
     return str(finding).split("/")[-1].strip()
 
 
-def _folder_problems(rows, table):
-    """Lists what is wrong with a user's table, the first first."""
-    answers = ["group"] if "group" in rows else list(targets.TARGETS)
-    lacking = [name for name in ("file", *answers) if name not in rows]
-    if lacking:
-        return [f"the column {name} is missing" for name in lacking]
-    choices = {"group": tuple(targets.GROUPS), "split": SPLITS, "view": (*_VIEWS, "")}
-    choices |= {"age_group": ("adult", "child", "")}
-    choices |= {name: ("0", "1") for name in targets.TARGETS}
-    problems = [f"{file} is listed twice" for file in rows["file"][rows["file"].duplicated()]]
-    for name in choices.keys() & set(rows):
-        for file, value in zip(rows["file"], rows[name]):
-            if value not in choices[name]:
-                known = ", ".join(choice for choice in choices[name] if choice)
-                problems.append(f"{file}: {name} {value!r} is none of {known}")
-    missing = [file for file in rows["file"] if not (table.parent / file).is_file()]
-    return problems + [f"{file} is not there" for file in missing]
+def _placed(root, names, labels, folders_of=None):
+    """Lists files by the names that metadata give, there or not, and what else has that name.
 
-
-def _placed(root, names, labels):
-    """Lists files by the names that metadata give, there or not."""
-    found = _found(root)
-    paths = [found.get(name, str(root / name)) for name in names]
-    return pd.concat([pd.DataFrame({"file": names, "path": paths}), labels], axis=1)
-
-
-def _rows(table):
-    try:
-        return pd.read_csv(table, dtype=str, keep_default_na=False)
-    except ValueError as error:
-        raise InputError(f"{table} is not a CSV file: {error}") from error
+    Args:
+        root: The collection's folder.
+        names: Series of file names.
+        labels: DataFrame of the rest.
+        folders_of: The folder that the metadata name for each file, or None. It is believed where
+            any of the files is there: a mask elsewhere is then no radiograph.
+    """
+    by_name = folders.Names(root)
+    places = [None] * len(names) if folders_of is None else list(folders_of)
+    found = [by_name.find(name, place) for name, place in zip(names, places)]
+    if not any(found):
+        places, found = [None] * len(names), [by_name.find(name) for name in names]
+    default = [str((place or root) / name) for place, name in zip(places, names)]
+    facts = {
+        "file": names,
+        "path": [str(paths[0]) if paths else path for paths, path in zip(found, default)],
+        "also": [
+            " and ".join(str(path.relative_to(root)) for path in paths[:2]) * (len(paths) > 1)
+            for paths in found
+        ],
+    }
+    return pd.concat([pd.DataFrame(facts, index=names.index), labels], axis=1)

@@ -11,6 +11,7 @@ their own, whose memory and time are bounded, at 0.4 s a file.
 import io
 import logging
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -49,6 +50,20 @@ STARTS_APART = (
     b"RIFF",  # WebP
 )  # fmt: skip
 
+KINDS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "BMP": rb"BM....\0\0\0\0",
+    "GIF": rb"GIF8[79]a",
+    "PPM": rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    "WEBP": rb"RIFF....WEBP",
+    # With its preamble; or without one, which begins with a small element of group 2 or 8.
+    "DICOM": rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|[^\0]\0\0\0)|\0[\x02\x08]\0.[A-Z]{2}",
+}
+"""How a file of each format that is read begins."""
+
 MEGAPIXELS = 100
 FILE_BYTES = 200e6
 MEMORY = 400e6
@@ -81,6 +96,17 @@ FACT_TAGS = ["ViewPosition", "ImageLaterality", "Laterality"]
 
 VIEWS = ("AP", "PA", "LL", "RL", "LATERAL", "RLD", "LLD", "RLO", "LLO")
 LATERALITIES = ("R", "L", "U", "B")
+
+
+def kind(path):
+    """Returns a file's format by its first bytes: a key of `KINDS`, or "" if it is of none.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with Path(path).open("rb") as file:
+        head = file.read(200)
+    return next((name for name, start in KINDS.items() if re.match(start, head, re.DOTALL)), "")
 
 
 def read(path):

@@ -25,7 +25,7 @@ def join(cohort, folder):
         (x0, y0, x1, y1) for each lung that was boxed, at times none.
 
     Raises:
-        InputError: Neither is there, or the boxes lack a column.
+        InputError: Neither is there, the boxes lack a column, or a mask is of two radiographs.
     """
     folder = Path(folder)
     masks = {path.stem: str(path) for path in (folder / "lung_masks").glob("*.png")}
@@ -34,6 +34,9 @@ def join(cohort, folder):
         raise InputError(f"{folder} holds neither lung_masks/ nor lung_boxes.csv")
     found = _boxes(boxes) if boxes.is_file() else {}
     stems = cohort["file"].map(lambda file: Path(file).stem)
+    shared = cohort.loc[stems.duplicated(keep=False) & stems.isin(masks), "file"]
+    if len(shared):
+        raise InputError(f"{' and '.join(shared[:2])} would share a mask: give each its own name")
     return cohort.assign(
         lung_mask=stems.map(lambda stem: masks.get(stem, "")),
         lung_boxes=cohort["file"].map(lambda file: found.get(file, ())),

@@ -27,16 +27,25 @@ def cohort(profile):
 
     Returns:
         A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have what
-        `phantom.table` says of them. A user's table that has a split keeps it, and every row.
+        `phantom.table` says of them. A user's table that has a split keeps it, and every row; if
+        none is for validation, see `cohort.completed`.
 
     Raises:
-        InputError: The data are missing or not what the profile says.
+        InputError: The data are missing or not what the profile says, or nothing can be learnt
+            from them.
     """
-    table = everything(profile)
+    table = _split(profile, everything(profile))
+    if profile.cohort == "folder":
+        cohorts.check(table)
+    return table
+
+
+def _split(profile, table):
     if "split" in table and not profile.folds:
-        return table
+        return cohorts.completed(table, profile.seed)
     if profile.cohort != "phantom":
-        table = cohorts.sample(table, profile.counts)
+        # Radiographs of none of the four groups all stay: no count is asked of them.
+        table = cohorts.sample(table, profile.counts | {cohorts.OTHER: 0})
     if profile.folds:
         return cohorts.split_in_folds(table, profile.seed, profile.folds, profile.fold)
     if profile.split == profiles.BY_PATIENT:

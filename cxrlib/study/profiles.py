@@ -5,13 +5,15 @@ import difflib
 import hashlib
 import json
 import math
+import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from cxrlib import images
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study import experiments
 
@@ -29,6 +31,9 @@ class Profile:
     `norm_images` 0 is the paper's way too: running averages over the last hundred steps or so,
     right after thousands of steps, far behind the weights after a few hundred. Otherwise they are
     taken anew from that many training images before each validation (Wu and Johnson 2021).
+
+    Of a user's own radiographs (`cohort: folder`) a group whose number is the default is taken
+    whole, as if it were 0: what suits phantoms says nothing about them.
     """
 
     name: str = "quick"  # of the study: its runs go to runs/<name>-<digest>
@@ -67,6 +72,9 @@ class Profile:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _typed(field, getattr(self, field.name)))
         _one_of("cohort", self.cohort, COHORTS)
+        for name in _FEWEST if self.cohort == "folder" else ():
+            if getattr(self, name) == type(self).__dataclass_fields__[name].default:
+                object.__setattr__(self, name, 0)
         _one_of("split", self.split, (BY_IMAGE, BY_PATIENT))
         _one_of("initialisation", self.initialisation, INITIALISATIONS)
         _one_of("cover", self.cover, images.COVERS)
@@ -208,15 +216,57 @@ def read(path):
         there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yml"))) or "none"
         raise InputError(f"no profile {path}: there are {there}")
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(mapping, dict):
         raise InputError(f"{path} must hold `name: value` lines")
+    for name in _FEWEST if mapping.get("cohort") == "folder" else ():
+        if mapping.get(name) == getattr(Profile, name):
+            warnings.warn(
+                f"{path}: {name} {mapping[name]} is the default, which for cohort: folder means all"
+                " there are",
+                InputWarning,
+                stacklevel=2,
+            )
     try:
         return from_mapping(mapping)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as most people write it (version 1.2), and refuses a name that is there twice.
+
+    To version 1.1, which PyYAML reads, 1e-4 is a text, 010 is 8, and 1:30 is 90.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, rule) for tag, rule in rules if not tag.endswith((":int", ":float"))]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{name} is there twice", problem_mark=node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9]*)$"), "-+0123456789"
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$"
+        r"|\.(nan|NaN|NAN)$"
+    ),
+    "-+.0123456789",
+)
 
 
 def _typed(field, value):

@@ -1,0 +1,263 @@
+"""Tables that people write: text in any of the usual shapes to clean cells, and what was changed.
+
+An identifier that is written in two ways makes two patients of one, on both sides of a split, and
+nobody is told. So what a cell means is decided here, by one rule for each kind of cell, on reading;
+and every change is noted.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from cxrlib.errors import InputError
+from cxrlib.images import decode
+
+SEPARATORS = ",;\t|"
+
+MEGABYTES = 200
+
+UNKNOWN = {
+    "", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "unknown", "missing",
+    "not available", "-", "--", "?", ".",
+}  # fmt: skip
+"""What a cell holds, in small letters, where nothing is known."""
+
+_OTHERS = {
+    b"PK": "an Excel or OpenDocument file, or another zip: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel file: save the sheet as CSV",
+    b"\x1f\x8b": "compressed with gzip: unpack it",
+    b"PAR1": "a Parquet file: save it as CSV",
+    b"%PDF": "a PDF file: save the table as CSV",
+    b"<": "a page of HTML or XML: download the CSV file itself",
+    b"version https://git-lfs": "a Git LFS pointer: run `git lfs pull`",
+}
+"""How files begin that are taken for tables, and what they are."""
+
+
+class Note(NamedTuple):
+    """A change that was made on reading: where, in how many rows, and the first of them."""
+
+    column: str
+    rows: int
+    was: str
+    now: str
+
+    def __str__(self):
+        rows = f"{self.rows} row{'s' * (self.rows != 1)}:" if self.rows else ""
+        return " ".join(filter(None, (rows, self.column, self.was, self.now)))
+
+
+def read(path, known):
+    """Reads a table of text, whatever separator, encoding and line ends it was saved with.
+
+    Args:
+        path: The file.
+        known: Names of columns, as they are to be called; capitals in the file play no part.
+
+    Returns:
+        DataFrame of str, with the columns of the file that are known, and a list of `Note`. Cells
+        are as they stand in the file (see `normalise`); rows in which every cell is empty are left
+        out.
+
+    Raises:
+        InputError: The file is no table, a known column is there twice, or a row has more cells
+            than there are columns.
+    """
+    text, notes = _text(Path(path))
+    rows = _cells(path, text, known)
+    if not rows:
+        raise InputError(f"{path} is empty: it lists no radiographs")
+    (_, names), *body = [row for row in rows if row[1]]
+    columns = _columns(path, names, known)
+    filled = [(line, row) for line, row in body if any(map(clean, row))]
+    for line, row in filled:
+        if any(map(clean, row[len(names) :])):
+            raise InputError(
+                f"{path}, line {line}: {len(row)} cells for {len(names)} columns: put quotes around"
+                " cells that hold the separator"
+            )
+    if len(filled) < len(body):
+        notes.append(Note("", len(body) - len(filled), "", "empty, left out"))
+    cells = {
+        name: [row[i] if i < len(row) else "" for _, row in filled] for name, i in columns.items()
+    }
+    return pd.DataFrame(cells, dtype=object), notes
+
+
+def columns(path, known):
+    """Returns which of the known columns a file has; none where it is no table."""
+    try:
+        text = _text(Path(path))[0]
+        rows = _cells(path, text[: 1 << 16], known, first=True)
+        return set(_columns(path, rows[0][1], known)) if rows else set()
+    except InputError:
+        return set()
+
+
+def normalise(rows, rules, notes):
+    """Applies a rule to each column, and notes what that changed.
+
+    Args:
+        rows: DataFrame of str; it is changed.
+        rules: Name of a column -> function of a cell that returns the clean cell. A column that is
+            not there is passed over.
+        notes: List of `Note`, to be added to.
+
+    Returns:
+        The rows.
+    """
+    for name in [name for name in rules if name in rows]:
+        meaning = {cell: rules[name](cell) for cell in rows[name].unique()}
+        now = rows[name].map(meaning)
+        changed = rows[name] != now
+        if changed.any():
+            first = changed.idxmax()
+            was, became = rows.loc[first, name], now[first]
+            alike = unicodedata.normalize("NFC", was) == unicodedata.normalize("NFC", became)
+            shown = ascii if alike else repr  # so that the difference is seen
+            notes.append(Note(name, int(changed.sum()), shown(was), f"is read as {shown(became)}"))
+        rows[name] = now
+    return rows
+
+
+def clean(cell):
+    """Takes from a cell what nobody sees: spaces around it, double ones, how accents are composed.
+
+    Characters without a width (a byte order mark, a soft hyphen) go, too.
+    """
+    seen = (c for c in unicodedata.normalize("NFC", cell) if unicodedata.category(c) != "Cf")
+    return " ".join("".join(seen).split())
+
+
+def fact(cell):
+    """Returns a clean cell, "" where it says that nothing is known: NA, nan, -."""
+    cell = clean(cell)
+    return "" if cell.casefold() in UNKNOWN else cell
+
+
+def identifiers():
+    """Returns a rule for cells that name a patient or a publication.
+
+    Two names are one where they differ in spaces, capitals, full-width letters, or a `.0` behind a
+    number, which programs add to a column that has gaps. The first spelling is kept.
+    """
+    spellings = {}
+
+    def rule(cell):
+        name = re.sub(r"^(\d+)\.0+$", r"\1", fact(cell))
+        return spellings.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
+
+    return rule
+
+
+def choice(*known, **others):
+    """Returns a rule for cells that hold one of a few words, whatever their capitals.
+
+    Args:
+        known: The words.
+        others: What else is written for them -> the word.
+    """
+    words = {word.casefold(): word for word in known} | others
+
+    def rule(cell):
+        cell = clean(cell)
+        return words.get(cell.casefold(), "" if cell.casefold() in UNKNOWN else cell)
+
+    return rule
+
+
+def answer(cell):
+    """Reads yes and no: 1, 1.0 or true, and 0, 0.0 or false; what else is there stays."""
+    cell = clean(cell)
+    plain = re.sub(r"^([01])[.,]0*$", r"\1", cell)
+    return {"true": "1", "yes": "1", "false": "0", "no": "0"}.get(plain.casefold(), plain)
+
+
+def _text(path):
+    """Returns a file's text, and a note where its encoding had to be guessed."""
+    try:
+        if path.stat().st_size > MEGABYTES * 1e6:
+            raise InputError(f"{path} is larger than any table of radiographs: name the table")
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
+    for start, what in _OTHERS.items():
+        if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:40].startswith(start):
+            raise InputError(f"{path} is {what}")
+    if decode.kind(path):
+        raise InputError(f"{path} is an image, no table: name the folder or the CSV file")
+    notes, text = [], None
+    for encoding in _encodings(content):
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    if encoding in ("cp1252", "latin-1"):
+        notes.append(Note("", 0, "the text", "is not UTF-8: read as Latin-1"))
+    if "\0" in text:
+        raise InputError(f"{path} is no text: save the table as CSV (UTF-8)")
+    return text, notes
+
+
+def _encodings(content):
+    """Lists what a text may be encoded in, the likeliest first."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ["utf-16", "latin-1"]
+    zeros = content[:200:2].count(0), content[1:200:2].count(0)
+    if max(zeros) > 20 * min(zeros) + 3:  # every other byte of Latin letters in UTF-16 is 0
+        return ["utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "latin-1"]
+    return ["utf-8-sig", "cp1252", "latin-1"]
+
+
+def _cells(path, text, known, first=False):
+    """Parts a text into rows of cells, each with its line: the first not empty names the columns.
+
+    Parted where that gives the most columns that are known, or else the most columns.
+    """
+    told = re.match(r"\s*\"?sep=(.)\"?\s*?(\r\n|\r|\n)", text)  # Excel's own first line
+    separators, skipped = (told[1], told[0].count("\n") or 1) if told else (SEPARATORS, 0)
+    text, wanted = text[told.end() :] if told else text, {name.casefold() for name in known}
+
+    def parsed(separator):
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+        )
+        try:
+            for row in reader:
+                yield reader.line_num + skipped, row
+        except csv.Error as error:
+            raise InputError(f"{path}, line {reader.line_num}, is not CSV: {error}") from error
+
+    def header(separator):
+        return next((row for row in parsed(separator) if any(map(clean, row[1]))), None)
+
+    def worth(separator):
+        try:
+            names = (header(separator) or (0, []))[1]
+        except InputError:
+            return -1, 0
+        return len({clean(name).casefold() for name in names} & wanted), len(names)
+
+    best = max(separators, key=worth)
+    begins = header(best)
+    if begins is None or first:
+        return [begins] if begins else []
+    return [begins, *(row for row in parsed(best) if row[0] > begins[0])]
+
+
+def _columns(path, names, known):
+    """Returns the place of each known column."""
+    known, found = {name.casefold(): name for name in known}, {}
+    for i, name in enumerate(names):
+        name = known.get(clean(name).casefold())
+        if name in found:
+            raise InputError(f"{path} has two columns {name}: keep one")
+        if name:
+            found[name] = i
+    return found
