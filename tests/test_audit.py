@@ -551,7 +551,7 @@ def test_the_report_of_simulated_radiographs_holds_every_part(population):
 
 
 def test_an_unreadable_file_is_among_the_problems_and_stops_nothing(tmp_path, population):
-    rows = population[0].groupby("group").head(5)
+    rows = population[0].iloc[::3]
     pictures = [population[1][i] for i in rows.index]
     paths = [str(tmp_path / file) for file in rows["file"]]
     for path, picture in zip(paths, pictures):
