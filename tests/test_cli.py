@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cxrlib import cli
 from cxrlib.study import profiles
 from tests.conftest import make_run
 
@@ -34,13 +35,20 @@ def project(project):
     return project
 
 
-def refused(project, *arguments):
-    """Runs cxr, checks that it fails in one line without a traceback, and returns that line."""
-    outcome = subprocess.run([CXR, *arguments], cwd=project, capture_output=True, text=True)
-    assert outcome.returncode == 2, outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    assert len(outcome.stderr.strip().splitlines()) == 1
-    return outcome.stderr
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Runs cxr in this process, checks that it fails in one line, and returns that line."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["cxr", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr().err
+        assert ended.value.code == 2, said
+        assert len(said.strip().splitlines()) == 1, said
+        return said
+
+    return run
 
 
 def profile(project, **changed):
@@ -59,20 +67,20 @@ def test_help_needs_no_tensorflow():
     assert subprocess.run([CXR, "--help"], capture_output=True).returncode == 0
 
 
-def test_unknown_names_are_refused_with_the_choices(project):
-    assert "expected one of A, B, C" in refused(project, "train", "D", "efficient")
-    assert "has no arm 'eficient'" in refused(project, "train", "A", "eficient")
-    assert "no profile" in refused(project, "study", "--profile", "profiles/quik.yml")
-    assert "did you mean 'epochs'" in refused(project, "study", *profile(project, epoch=3))
-    assert "slum: cluster/ has two that are ready" in refused(project, "study", "--on", "slum")
-    assert "no notebook '07'" in refused(project, "notebook", "07", "out.ipynb")
-    missing = refused(project, "train", "A", "densenet121-imagenet", "--weights", "none.h5")
+def test_unknown_names_are_refused_with_the_choices(project, refused):
+    assert "expected one of A, B, C" in refused("train", "D", "efficient")
+    assert "has no arm 'eficient'" in refused("train", "A", "eficient")
+    assert "no profile" in refused("study", "--profile", "profiles/quik.yml")
+    assert "did you mean 'epochs'" in refused("study", *profile(project, epoch=3))
+    assert "slum: cluster/ has two that are ready" in refused("study", "--on", "slum")
+    assert "no notebook '07'" in refused("notebook", "07", "out.ipynb")
+    missing = refused("train", "A", "densenet121-imagenet", "--weights", "none.h5")
     assert "no weights file none.h5" in missing
 
 
-def test_a_missing_data_folder_says_what_goes_where(project):
+def test_a_missing_data_folder_says_what_goes_where(project, refused):
     odd = profile(project, cohort="coronahack", data="data/kaggle", arms="[efficient]")
-    line = refused(project, "train", "A", "efficient", *odd)
+    line = refused("train", "A", "efficient", *odd)
     assert "data/kaggle" in line
     assert "CoronaHack" in line
 
@@ -105,14 +113,23 @@ def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(projec
     assert (project / "read").read_text() == "name: own\n"
 
 
-def test_outside_the_study_the_command_says_where_to_go(tmp_path):
-    assert "not inside the study's folder" in refused(tmp_path, "train", "A", "efficient")
-    assert "not inside the study's folder" in refused(tmp_path, "predict", "radiograph.png")
+def test_outside_the_study_the_command_says_where_to_go(tmp_path, monkeypatch, refused):
+    monkeypatch.chdir(tmp_path)
+    assert "not inside the study's folder" in refused("train", "A", "efficient")
+    assert "not inside the study's folder" in refused("predict", "radiograph.png")
 
 
-def test_predicting_before_a_study_has_run_says_what_to_run(project):
-    assert "`cxr study` trains it" in refused(project, "predict", "radiograph.png")
-    assert "no run in nowhere" in refused(project, "explain", "radiograph.png", "--run", "nowhere")
+def test_bad_input_ends_a_process_in_one_line_and_status_2(project):
+    outcome = subprocess.run(
+        [CXR, "train", "D", "efficient"], cwd=project, capture_output=True, text=True
+    )
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("cxr: ") and outcome.stderr.count("\n") == 1
+
+
+def test_predicting_before_a_study_has_run_says_what_to_run(project, refused):
+    assert "`cxr study` trains it" in refused("predict", "radiograph.png")
+    assert "no run in nowhere" in refused("explain", "radiograph.png", "--run", "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -124,8 +141,8 @@ def test_every_command_explains_itself(name):
     assert "Usage" in outcome.stdout
 
 
-def test_an_arm_of_another_experiment_is_refused_with_those_there_are(project):
-    line = refused(project, "train", "B", "densenet121-imagenet")
+def test_an_arm_of_another_experiment_is_refused_with_those_there_are(project, refused):
+    line = refused("train", "B", "densenet121-imagenet")
     assert "densenet121-best" in line
 
 
@@ -146,7 +163,7 @@ def test_keep_copies_the_numbers_of_every_seed_and_nothing_else(project):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "cut JPEG"])
-def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project, kind):
+def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project, refused, kind):
     names = {
         "Normal,TRAIN,,": [f"n{i}.jpeg" for i in range(6)],
         "Pnemonia,TRAIN,,Virus": [f"person{i}_virus_1.jpeg" for i in range(6)],
@@ -165,4 +182,4 @@ def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project
     (data / "n3.jpeg").write_bytes(b"no image" if kind == "text" else whole[: len(whole) // 2])
     counts = {"normal": 6, "virus": 6, "bacteria": 6, "covid": 5, "image_size": 121}
     odd = profile(project, cohort="coronahack", data="data/kaggle", **counts)
-    assert "n3.jpeg" in refused(project, "train", "A", "efficient", *odd)
+    assert "n3.jpeg" in refused("train", "A", "efficient", *odd)

@@ -47,7 +47,7 @@ def row(table, target, metric):
     return table.set_index(["target", "metric"]).loc[(target, metric)]
 
 
-def test_agrestis_approval_ratings_are_reproduced():
+def test_agrestis_approval_ratings_give_his_difference():
     # Categorical Data Analysis (2002), table 10.1: 944 and 880 of 1,600; 150 and 86 changed sides.
     one = np.repeat([True, True, False, False], [794, 150, 86, 570])
     other = np.repeat([True, False, True, False], [794, 150, 86, 570])
@@ -76,7 +76,7 @@ def test_where_every_patient_has_one_radiograph_the_p_value_is_mcnemars(counts):
     assert found["p"] == pytest.approx(mcnemars(one, other), abs=0.02)
 
 
-def test_copies_of_a_radiograph_mislead_mcnemars_test_but_not_the_swaps():
+def test_copies_of_a_radiograph_convince_mcnemars_test_but_not_ours():
     one, other = np.array([1, 1, 1, 1, 0, 1], bool), np.array([0, 0, 1, 1, 0, 0], bool)
     patient = np.repeat(np.arange(6), 12)
     copies = [np.repeat(right, 12) for right in (one, other)]
@@ -185,7 +185,7 @@ def test_what_cannot_be_compared_is_refused_by_name(change, message):
         comparison.table({"one": a, "other": change(b)})
 
 
-def test_a_table_needs_two_arms_and_known_measures():
+def test_a_table_needs_two_arms_and_measures_that_exist():
     a, b = arms(10, 10)
     with pytest.raises(InputError, match="1 arm to compare"):
         comparison.table({"a": a})

@@ -123,7 +123,7 @@ def test_the_last_convolution_is_the_papers_layer_and_not_the_final_feature_map(
     assert np.abs(last - heatmaps.grad_cam(model, images, "Virus")).max() > 0.1
 
 
-def test_an_unknown_layer_is_refused(model):
+def test_a_layer_that_the_network_lacks_is_refused(model):
     with pytest.raises(InputError, match="has no layer 'conv9'"):
         heatmaps.grad_cam(model, images_for(model), "Virus", layer="conv9")
 
@@ -261,7 +261,7 @@ def test_a_grad_cam_follows_the_weights_that_the_network_has_now():
     assert (heatmaps.grad_cam(model, images, "COVID") != before).any()
 
 
-def test_without_evidence_for_a_target_the_heatmap_is_zero():
+def test_a_heatmap_is_zero_where_nothing_speaks_for_the_target():
     model = models.build("efficient", 121)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([-np.abs(kernel), bias])

@@ -372,7 +372,7 @@ def test_f1_has_the_interval_of_the_share_that_it_is_made_of():
 
 @settings(max_examples=50, deadline=None)
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20), seed=st.integers(0, 10**6))
-def test_the_effective_number_lies_between_patients_and_radiographs(sizes, seed):
+def test_the_effective_number_lies_between_that_of_patients_and_that_of_radiographs(sizes, seed):
     codes = np.repeat(np.arange(len(sizes)), sizes)
     right = np.random.default_rng(seed).random(len(codes)) < 0.7
     kish = sum(sizes) ** 2 / sum(size**2 for size in sizes)

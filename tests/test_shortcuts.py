@@ -175,7 +175,7 @@ def test_a_change_is_counted_by_group_and_target():
     assert (found.drop(("normal", "COVID"))[["mean", "size", "flipped"]] == 0).all(axis=None)
 
 
-def test_origin_is_predicted_only_if_the_features_hold_it(tiny, project, monkeypatch):
+def test_the_source_is_recognised_as_well_as_the_features_allow(tiny, project, monkeypatch):
     from cxrlib.networks import training
 
     large = dataclasses.replace(tiny, normal=60, virus=30, bacteria=30, covid=30)
