@@ -6,3 +6,10 @@ class InputError(ValueError):
 
     The `cxr` command prints the message alone and exits with status 2.
     """
+
+
+class InputWarning(UserWarning):
+    """Input that was read, though not as it stands: one line that names the thing and the cause.
+
+    The `cxr` command prints the line on the standard error; the exit status stays as it is.
+    """
