@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cxrlib import files
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -365,8 +366,17 @@ def _from_root(path):
     return path if path.exists() else files.root() / path
 
 
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    """Shows a warning about a user's input in one line, and others as Python does."""
+    text = f"cxr: {message}"
+    if not issubclass(category, InputWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
+    print(text, file=file or sys.stderr)
+
+
 def main():
     """Runs the command; bad input ends in one line and status 2, a full disk in status 1."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except InputError as error:

@@ -10,7 +10,7 @@ BITS = range(8, 17)
 FLAT = 0.99
 """A picture shows nothing when a value fills so much of it."""
 
-EDGE = 256
+EDGE = 128
 """Rows and columns that are looked at first to tell whether a picture is flat."""
 
 

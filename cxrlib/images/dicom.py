@@ -102,7 +102,8 @@ def is_compressed(file):
 
 def facts(file):
     """Reads a DICOM file's view and laterality, as codes: free text may name a person."""
-    elements, _ = _elements(file, FACT_TAGS)
+    elements, file = _elements(file, FACT_TAGS)
+    _pixels(file, elements)  # where there are none, the file is cut short or no image
     return {
         "view": _code(elements.get("ViewPosition"), VIEWS),
         "laterality": _code(
@@ -155,7 +156,9 @@ def _inflated(file):
     content = inflating.decompress(file.read(), int(INFLATED))
     if inflating.unconsumed_tail:
         raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
-    inflated = Bounded(io.BytesIO(content))
+    raw = io.BytesIO(content)
+    raw.name = file.name
+    inflated = Bounded(raw)
     inflated.reads_left, inflated.bytes_left = READS, HEADER_BYTES
     return inflated
 
@@ -171,7 +174,9 @@ def _pixels(file, frame):
     start = file.read(12)
     order = "<" if little else ">"
     if len(start) < 8:
-        raise InputError("is a DICOM without pixels, or cut short before them: replace it")
+        raise InputError(
+            "is not an image that can be read: a DICOM without pixels, or cut short before them"
+        )
     group, element = struct.unpack(f"{order}HH", start[:4])
     if (group, element) != (0x7FE0, 0x0010):
         raise InputError("is a DICOM whose pixels are floating-point numbers: save it with 16 bits")

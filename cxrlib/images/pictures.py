@@ -32,6 +32,9 @@ BYTES = {"1": 3, "L": 3, "I;16": 7, "I;16B": 7}
 PASSES = 150e6
 """Pixels times passes of a progressive JPEG above which it is decoded apart, for its time."""
 
+HEAD = 2**16
+"""Bytes in which most JPEGs say what they are."""
+
 READS = 500_000
 """Times that a file may be read from: a header in millions of pieces ends."""
 
@@ -54,12 +57,16 @@ def is_risky(file):
     if file.read(2) != b"\xff\xd8":
         return False
     file.seek(0)
-    content = file.read()
+    content = file.read(HEAD)
     stream = streams.header(content)
-    return stream is not None and (
-        not streams.is_plain(stream)
-        or content.count(b"\xff\xda") * stream.width * stream.height > PASSES
-    )
+    if stream is None or stream.is_progressive:
+        content += file.read()
+        stream = streams.header(content)
+    if stream is None or not streams.is_plain(stream):
+        return stream is not None
+    if not stream.is_progressive:
+        return False
+    return content.count(b"\xff\xda") * stream.width * stream.height > PASSES
 
 
 def header(file):
@@ -226,9 +233,11 @@ def _planes(image, source, formats, notes):
         for tag in (strips, strips + (6 if strips == 273 else 1)):
             a_plane = len(described[tag]) // samples
             entries[tag] = described[tag][k * a_plane : (k + 1) * a_plane]
-        order = ">" if content[:2] == b"MM" else "<"
-        head = content[:2] + struct.pack(f"{order}HI", 42, len(content))
-        plane = io.BytesIO(head + content[8:] + entries.tobytes(len(content)))
+        head = content[:2] + struct.pack(">HI" if content[:2] == b"MM" else "<HI", 42, 8)
+        if strips == 324:  # Pillow moves strips by what it writes before them, but not tiles
+            moved = 8 + len(entries.tobytes(8))
+            entries[strips] = tuple(at + moved for at in entries[strips])
+        plane = io.BytesIO(head + entries.tobytes(8) + content)
         with _open(plane, formats) as grey:
             ImageOps.exif_transpose(grey, in_place=True)
             planes.append(np.asarray(grey))

@@ -23,6 +23,9 @@ SEGMENTS = 10_000
 SCANS = 100
 """Passes a progressive JPEG may have (10 are usual): each costs the time of a whole image."""
 
+TAIL = 8
+"""Bytes at the end of a JPEG's data without which its last pixels differ."""
+
 LOSSY = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 FRAMES = (*LOSSY, 0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF, 0xF7)
 """Markers of a JPEG's frame by coding; F7 is JPEG-LS."""
@@ -36,8 +39,7 @@ class Stream(NamedTuple):
     width: int
     components: int
     precision: int
-    is_rgb: bool = False
-    """Whether its three components are red, green and blue, as far as the stream says."""
+    is_progressive: bool = False
 
 
 def header(content):
@@ -61,8 +63,10 @@ def header(content):
 
 def _jpeg(content):
     """Reads the header of a JPEG of any kind."""
-    at, is_rgb = 2, False
+    at = 2
     for _ in range(SEGMENTS):
+        if at + 4 > len(content):
+            return None
         marker, length = content[at + 1], int.from_bytes(content[at + 2 : at + 4])
         body = content[at + 4 : at + 2 + length]
         if content[at] != 0xFF:
@@ -70,13 +74,12 @@ def _jpeg(content):
         if marker == 0xFF:  # a filling byte
             at += 1
             continue
-        if marker == 0xEE and body.startswith(b"Adobe"):
-            is_rgb = body[11:12] == b"\0"
         if marker in FRAMES:
             precision, height, width, components = struct.unpack_from(">BHHB", body)
             codec = "JPEG" if marker in LOSSY else "lossless JPEG"
             codec = "JPEG-LS" if marker == 0xF7 else codec
-            return Stream(codec, height, width, components, precision, is_rgb)
+            progressive = marker in (0xC2, 0xCA)
+            return Stream(codec, height, width, components, precision, progressive)
         at += 2 + length
     return None
 
@@ -153,13 +156,31 @@ def whole_jpeg(content, notes):
     scans = content.count(b"\xff\xda")
     if scans > SCANS:
         raise InputError(f"is a JPEG of {scans} scans, which no radiograph has: save it anew")
-    last_scan = content.rfind(b"\xff\xda")
-    if content.find(b"\xff\xd9", max(last_scan, 0)) < 0:
-        content = content.rstrip(b"\xff") + b"\xff\xd9"
-        if _is_cut(content):
-            raise ValueError("its last part is missing")
-        notes.append("lacks the mark of its end (a JPEG): the picture is whole, and was read")
-    return content
+    last_scan = content.rfind(b"\xff\xda") if scans > 1 else content.find(b"\xff\xda")
+    if content.find(b"\xff\xd9", last_scan) >= 0:
+        return content
+    content = content.rstrip(b"\xff")
+    if scans != 1 or not _ends_with_data(content):
+        raise ValueError("its last part is missing")
+    notes.append("lacks the mark of its end (a JPEG): the picture is whole, and was read")
+    return content + b"\xff\xd9"
+
+
+def _ends_with_data(content):
+    """Returns whether a JPEG without its mark of the end ends exactly with its last pixel's data.
+
+    What follows then changes nothing, and what goes before is needed: zeros of a broken download
+    would not be.
+    """
+
+    def shows(data):
+        with Image.open(io.BytesIO(data + b"\xff\xd9"), formats=["JPEG"]) as image:
+            return np.asarray(image)
+
+    whole, noise = shows(content), bytes(range(1, 255))
+    return (shows(content + noise) == whole).all() and (
+        shows(content[:-TAIL].rstrip(b"\xff") + noise) != whole
+    ).any()
 
 
 def check_end(image, source):

@@ -21,14 +21,18 @@ from cxrlib import cohort as cohorts
 from cxrlib import files, images, phantom, targets
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
-from cxrlib.images import augment, decode, marks
+from cxrlib.images import augment, decode, depth, dicom, marks, pictures, streams
 from cxrlib.study import experiments, profiles, runs
 
 SOURCES = (
-    "phantom/*", "cohort/__init__", "cohort/readers", "images/decode", "images/__init__",
-    "images/augment", "study/experiments", "networks/models",
+    "phantom/*", "cohort/__init__", "cohort/readers", "images/decode", "images/dicom",
+    "images/pictures", "images/streams", "images/depth", "images/__init__", "images/augment",
+    "study/experiments", "networks/models",
 )  # fmt: skip
 """Modules that a run is made from: it is made anew when they change."""
+
+CODECS = (decode, dicom, pictures, streams, depth)
+"""Modules that make pixels of files."""
 
 DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
 """Packages that make pixels of files: another version may make others."""
@@ -195,7 +199,7 @@ def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
     shared = [
         profile.image_size, profile.cover, experiment.treatment, *map(_version, DECODERS),
-        *map(inspect.getsource, (images, augment, decode, marks)),
+        *map(inspect.getsource, (images, augment, *CODECS, marks)),
     ]  # fmt: skip
     shared, keys = _digest(shared), []
     pasting = phantom.digest()
