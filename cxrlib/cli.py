@@ -387,15 +387,12 @@ def _from_root(path):
     return path if path.exists() else files.root() / path
 
 
-def _show_warning(message, category, *where):
-    """Shows what was mended in an input in one line, as an error would be, and others as ever."""
-    if issubclass(category, InputWarning):
-        print(f"cxr: {message}", file=sys.stderr)
-    else:
-        _SHOW_WARNING(message, category, *where)
-
-
-_SHOW_WARNING = warnings.showwarning
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    """Shows a warning about a user's input in one line, and others as Python does."""
+    text = f"cxr: {message}"
+    if not issubclass(category, InputWarning):
+        text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
+    print(text, file=file or sys.stderr)
 
 
 def main():

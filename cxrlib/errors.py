@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 class InputWarning(UserWarning):
-    """What was mended, left out or doubted in an input that is taken all the same, in one line.
+    """Input that was read, though not as it stands: one line that names the thing and the cause.
 
-    The `cxr` command prints the message alone and goes on.
+    The `cxr` command prints the line on the standard error; the exit status stays as it is.
     """

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib.errors import InputError
+from cxrlib.images import decode
 
 _CORNERS = ["x0", "y0", "x1", "y1"]
 
@@ -55,12 +56,16 @@ def mask(row, size):
 
     Raises:
         InputError: The radiograph has neither, or its mask cannot be read.
+        OSError: The mask cannot be opened.
     """
     if row["lung_mask"]:
-        drawn = cv2.imread(row["lung_mask"], cv2.IMREAD_GRAYSCALE)
-        if drawn is None:
-            raise InputError(f"{row['lung_mask']} is not an image that can be read")
-        return cv2.resize(drawn, (size, size), interpolation=cv2.INTER_AREA) > 127
+        drawn = decode.read(row["lung_mask"])
+        grey = drawn if drawn.ndim == 2 else cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY)
+        white = max(int(grey.max()), 1)  # some masks are drawn with 1, not with 255
+        share = cv2.resize(
+            grey.astype(np.float32) / white, (size, size), None, 0, 0, cv2.INTER_AREA
+        )
+        return share > 0.5
     if not row["lung_boxes"]:
         raise InputError(f"nobody has outlined or boxed the lungs of {row['file']}")
     lungs = np.zeros((size, size), bool)

@@ -1,0 +1,611 @@
+"""DICOM files to 8-bit pixels: the standard's own way, where the header can be believed.
+
+PS3.3 C.7.6.3 says how pixels are stored, C.11.1 what they measure (modality), and C.11.2 how they
+are shown (VOI). pydicom's `apply_modality_lut` and `apply_voi_lut` follow it for a header that is
+right in every word. They are not used here, because of what radiographs really hold: tables of 8
+bits packed in words (an error) or of fewer bits than declared (nearly black); a first mapped value
+of the wrong sign (all one grey); an intercept without a slope (passed over); a negative slope
+(windowed upside down); a window narrower than 1, not a number or with a decimal comma (an error).
+"""
+
+import io
+import re
+import struct
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.filereader import read_dataset
+from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    RLELossless,
+)
+
+from cxrlib.errors import InputError
+from cxrlib.images import depth, streams
+from cxrlib.images.bounded import Bounded
+
+FRAME_TAGS = [
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept", "RescaleSlope",
+    "ModalityLUTSequence", "VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
+    *(f"{segmented}{colour}PaletteColorLookupTable{part}"
+      for colour in ("Red", "Green", "Blue")
+      for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))),
+]  # fmt: skip
+FACT_TAGS = ["ViewPosition", "ImageLaterality", "Laterality"]
+"""With the pixels, all that is read of a DICOM file: nothing about the patient is among it."""
+
+VIEWS = ("AP", "PA", "LL", "RL", "LATERAL", "RLD", "LLD", "RLO", "LLO")
+LATERALITIES = ("R", "L", "U", "B")
+GREYS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+READS = 50_000
+"""Times that a header may be read from (two an element): it costs 80 us and a kilobyte each."""
+
+HEADER_BYTES = 32e6
+INFLATED = 100e6
+"""Bytes that a deflated file may hold."""
+
+_BARE = re.compile(
+    rb"[\x02\x08]\0.\0(UL|UI|OB|CS|SH|LO|DA|TM|AE|DT)"  # explicit VR, little endian
+    rb"|\0[\x02\x08]\0.(UL|UI|CS|SH|LO|DA|TM|AE|DT)"  # big endian
+    rb"|\x08\0.\0[\x02-\x40]\0\0\0",  # implicit VR
+    re.DOTALL,
+)
+"""How a DICOM file without its preamble starts: an element of group 2 or 8."""
+
+
+class Layout(NamedTuple):
+    """Which bits of what is allocated hold the pixel."""
+
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+
+    def values(self, container):
+        """Returns the pixel that each container's value stands for, as int32.
+
+        Shifted up to the container's top and down again: the bits above and below are another's,
+        and the sign is spread. pydicom takes the high bit for the one below BitsStored.
+        """
+        up, down = self.allocated - 1 - self.high, self.allocated - self.stored
+        kind = f"{'i' if self.signed else 'u'}{self.allocated // 8}"
+        return ((container << up).astype(container.dtype).view(kind) >> down).astype(np.int32)
+
+
+def is_dicom(file):
+    """Returns whether a file is DICOM, with its preamble of 128 bytes or without."""
+    file.seek(0)
+    head = file.read(132)
+    return head[128:] == b"DICM" or bool(_BARE.match(head))
+
+
+def is_compressed(file):
+    """Returns whether a DICOM file's pixels are compressed, whatever its header says."""
+    frame, file = _elements(file, FRAME_TAGS)
+    _, start = _pixels(file, frame)
+    return start.startswith(
+        (b"\xfe\xff\0\xe0", b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
+    )
+
+
+def facts(file):
+    """Reads a DICOM file's view and laterality, as codes: free text may name a person."""
+    elements, file = _elements(file, FACT_TAGS)
+    _pixels(file, elements)  # where there are none, the file is cut short or no image
+    return {
+        "view": _code(elements.get("ViewPosition"), VIEWS),
+        "laterality": _code(
+            elements.get("ImageLaterality") or elements.get("Laterality"), LATERALITIES
+        ),
+    }
+
+
+def _code(value, codes):
+    """Returns a code, or "" for anything else: it is free text, which may name a person."""
+    code = str(value or "").strip().upper()
+    return code if code in codes else ""
+
+
+def size(file):
+    """Reads a DICOM file's width and height in pixels."""
+    frame, _ = _elements(file, ["Rows", "Columns"])
+    return int(frame.Columns), int(frame.Rows)
+
+
+# The file
+
+
+def _elements(file, names):
+    """Reads the named elements of a DICOM file, up to its pixels, and passes over the others.
+
+    Returns:
+        The dataset, and the open file at its pixels: another one where it was deflated.
+    """
+    file.reads_left, file.bytes_left = READS, HEADER_BYTES
+    file.seek(0)
+    file.seek(132 if file.read(132)[128:] == b"DICM" else 0)
+    meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag.group != 2)
+    if meta.get("MediaStorageSOPClassUID") == "1.2.840.10008.1.3.10":
+        raise InputError("is a DICOMDIR, a list of files: name one of these")
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        file = _inflated(file)
+    else:
+        file.seek(0)
+    # Without a transfer syntax pydicom tells by the first element how the rest is written.
+    frame = pydicom.dcmread(file, force=True, specific_tags=names, stop_before_pixels=True)
+    file.reads_left = file.bytes_left = np.inf
+    return frame, file
+
+
+def _inflated(file):
+    """Inflates the rest of a file, up to a bound."""
+    file.bytes_left = np.inf
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflating.decompress(file.read(), int(INFLATED))
+    if inflating.unconsumed_tail:
+        raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
+    raw = io.BytesIO(content)
+    raw.name = file.name
+    inflated = Bounded(raw)
+    inflated.reads_left, inflated.bytes_left = READS, HEADER_BYTES
+    return inflated
+
+
+def _pixels(file, frame):
+    """Reads where the pixels are.
+
+    Returns:
+        Their length in bytes, None where they say themselves where they end, and their first bytes;
+        the file stands at the first.
+    """
+    implicit, little = frame.original_encoding
+    start = file.read(12)
+    order = "<" if little else ">"
+    if len(start) < 8:
+        raise InputError(
+            "is not an image that can be read: a DICOM without pixels, or cut short before them"
+        )
+    group, element = struct.unpack(f"{order}HH", start[:4])
+    if (group, element) != (0x7FE0, 0x0010):
+        raise InputError("is a DICOM whose pixels are floating-point numbers: save it with 16 bits")
+    long = not implicit and start[4:6] in (b"OB", b"OW", b"UN")
+    length = struct.unpack(f"{order}I", start[8:12] if long else start[4:8])[0]
+    if not implicit and not long:
+        length &= 0xFFFF
+    file.seek(0 if long else -4, 1)
+    at = file.tell()
+    first = file.read(16)
+    file.seek(at)
+    frame.pixel_vr = "OW" if implicit else start[4:6].decode("latin-1")
+    return (None if length == 0xFFFFFFFF else length), first
+
+
+def read(file, check_size, notes):
+    """Decodes a DICOM file of one frame.
+
+    Args:
+        file: The open file, a `Bounded`.
+        check_size: Function of width, height and bytes a pixel that refuses what is too large.
+        notes: List to which a line is added where the file is not read as its header says.
+
+    Returns:
+        uint8 array (height, width) or (height, width, 3), RGB.
+
+    Raises:
+        InputError: A kind that is not read, or a header that contradicts itself or the pixels; what
+            a decoder raises of a damaged file.
+    """
+    frame, file = _elements(file, FRAME_TAGS)
+    if (frame.get("NumberOfFrames") or 1) != 1:
+        raise InputError(
+            f"is a DICOM of {int(frame.NumberOfFrames)} frames: save the radiograph alone"
+        )
+    if "Rows" not in frame or "Columns" not in frame:
+        raise InputError("is a DICOM without pixels: replace it or drop its row")
+    kind, samples = _kind(frame, notes)
+    length, first = _pixels(file, frame)
+    compressed = _compressed_content(file, length, first, frame)
+    if compressed is None:
+        pixels, layout = _native(file, length, frame, kind, samples, check_size, notes)
+    else:
+        pixels, layout = _compressed(compressed, frame, kind, samples, check_size, notes)
+    if kind == "PALETTE COLOR":
+        return _painted(pixels, layout, frame, notes)
+    if samples == 3:
+        return _coloured(pixels, layout)
+    return _shown(pixels, layout, frame, kind == "MONOCHROME1", notes)
+
+
+def _kind(frame, notes):
+    """Returns a file's photometric interpretation and its samples a pixel, which must agree."""
+    kind = str(frame.get("PhotometricInterpretation") or "").strip().upper()
+    samples = frame.get("SamplesPerPixel") or (3 if kind in COLOURS else 1)
+    if not kind and samples in (1, 3):
+        kind = "MONOCHROME2" if samples == 1 else "RGB"
+        notes.append(f"does not say what its pixels mean (a DICOM): read as {kind}")
+    if kind not in GREYS + COLOURS:
+        raise InputError(
+            "is a DICOM of a photometric interpretation that is not read: save it grey"
+        )
+    if samples != (1 if kind in GREYS else 3):
+        raise InputError(
+            f"is a DICOM that contradicts itself ({kind} with {int(samples)} samples a pixel): "
+            "save it anew or drop its row"
+        )
+    return kind, samples
+
+
+def _compressed_content(file, length, first, frame):
+    """Reads a compressed stream, which shows itself by its first bytes; None where it is none."""
+    if first.startswith(b"\xfe\xff\0\xe0"):
+        return get_frame(file, 0, number_of_frames=1)
+    needed = frame.Rows * frame.Columns * (frame.get("BitsAllocated") or 8) // 8
+    bare = first.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP"))
+    if bare and (length is None or length < needed):
+        return file.read() if length is None else file.read(length)
+    if length is None:
+        raise InputError("is a DICOM whose pixels have no end: copy or download it again")
+    return None
+
+
+def _syntax_name(frame):
+    """Returns the name of a file's transfer syntax, for a message: a registered one, or ""."""
+    syntax = UID(frame.file_meta.get("TransferSyntaxUID") or "")
+    return (
+        syntax.name if syntax.is_valid and not syntax.is_private and syntax != syntax.name else ""
+    )
+
+
+# What is stored
+
+
+def _native(file, length, frame, kind, samples, check_size, notes):
+    """Reads pixels that are not compressed."""
+    bits = frame.get("BitsAllocated") or 0
+    if bits not in (1, 8, 16):
+        raise InputError(f"is a DICOM of {int(bits)} bits a pixel: save it with 8 or 16")
+    times = 11 if kind.startswith("YBR") else 3  # measured
+    check_size(frame.Columns, frame.Rows, times * samples * bits / 8)
+    needed = -(-frame.Rows * frame.Columns * (2 if kind == "YBR_FULL_422" else samples) * bits // 8)
+    content = file.read(min(length, needed + 1))
+    if len(content) < needed:
+        name = _syntax_name(frame)
+        raise InputError(
+            f"is a DICOM{f' ({name})' if name else ''} cut short, or its header and its pixels "
+            f"disagree: {needed} bytes are needed for {frame.Columns} x {frame.Rows} pixels and "
+            f"{len(content)} are there; copy or download it again"
+        )
+    if length >= 2 * needed and length > needed + 1:
+        raise InputError(
+            f"is a DICOM whose header and pixels disagree: {needed} bytes are needed for "
+            f"{frame.Columns} x {frame.Rows} pixels and {length} are there; save it anew"
+        )
+    layout = _layout(frame, bits, bits)
+    stored = _described(kind, samples, frame.Rows, frame.Columns, bits, layout.signed)
+    little = frame.original_encoding[1]
+    syntax = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    stored.file_meta.TransferSyntaxUID = syntax
+    if samples == 3:
+        stored.PlanarConfiguration = frame.get("PlanarConfiguration") or 0
+    stored.PixelData = content[:needed] + b"\0" * (needed % 2)
+    stored["PixelData"].VR = "OB" if frame.pixel_vr == "OB" and bits <= 8 else "OW"
+    pixels = pixel_array(stored, index=0)
+    return pixels, _believed(layout, pixels, notes)
+
+
+def _described(kind, samples, rows, columns, bits, signed):
+    """Describes pixels to pydicom's decoders with all bits as they lie."""
+    stored = Dataset()
+    stored.file_meta = FileMetaDataset()
+    stored.PhotometricInterpretation, stored.SamplesPerPixel = kind, samples
+    stored.Rows, stored.Columns = rows, columns
+    stored.BitsAllocated = stored.BitsStored = bits
+    stored.HighBit, stored.PixelRepresentation = bits - 1, int(signed)
+    return stored
+
+
+def _layout(frame, allocated, precision):
+    """Returns where the bits of a pixel lie, as far as the header makes sense.
+
+    Args:
+        frame: The header.
+        allocated: Bits of a pixel's container.
+        precision: Bits that can be used of it: all of them or, compressed, what the stream says.
+    """
+    stored = frame.get("BitsStored") or precision
+    stored = stored if 0 < stored <= precision else precision
+    high = frame.get("HighBit")
+    high = stored - 1 if high is None or not stored - 1 <= high < precision else high
+    return Layout(max(allocated, 8), stored, high, frame.get("PixelRepresentation") == 1)
+
+
+def _believed(layout, pixels, notes):
+    """Returns the layout, unless its high bit is above all pixels, whose low bits are in use."""
+    shift = layout.high + 1 - layout.stored
+    if not shift or layout.signed:
+        return layout
+    low, brightest = 2**shift - 1, int(pixels.max())
+    if brightest >= 2**layout.stored or not (pixels & low).any():
+        return layout
+    notes.append(
+        "says that its pixels lie in the high bits (a DICOM), but they lie in the low ones"
+    )
+    return layout._replace(high=layout.stored - 1)
+
+
+def _compressed(content, frame, kind, samples, check_size, notes):
+    """Decodes compressed pixels, by what their stream says of itself."""
+    stream = streams.header(content)
+    if stream is None:
+        return _run_lengths(content, frame, kind, samples, check_size)
+    codec, said = stream.codec, (frame.Columns, frame.Rows)
+    if said != (stream.width, stream.height):
+        raise InputError(
+            f"is a DICOM whose header and pixels disagree: {said[0]} x {said[1]} pixels against "
+            f"{stream.width} x {stream.height} in its {codec} stream; save it anew"
+        )
+    if samples != stream.components:
+        raise InputError(
+            f"is a DICOM whose header and pixels disagree: {samples} samples a pixel against "
+            f"{stream.components} in its {codec} stream; save it anew"
+        )
+    if stream.precision > 16:
+        raise InputError(f"is a DICOM of {stream.precision} bits a pixel: save it with 8 or 16")
+    check_size(stream.width, stream.height, 11 * samples * (1 if stream.precision <= 8 else 2))
+    if streams.is_plain(stream):
+        content = streams.whole_jpeg(content, notes)
+    elif b"\xff\xd9" not in content[-64:]:
+        raise InputError(f"is a DICOM whose {codec} stream is cut short: copy or download it again")
+    layout = _layout(frame, 8 if stream.precision <= 8 else 16, stream.precision)
+    pixels = streams.decoded(content, stream, kind if samples == 3 else "", layout.signed)
+    beyond = not layout.signed and int(pixels.max()) >= 2**layout.stored
+    if beyond and layout.high == layout.stored - 1:
+        notes.append(
+            f"says that its pixels have {layout.stored} bits (a DICOM), but its {codec} stream has "
+            f"{stream.precision}: the stream was believed"
+        )
+        return pixels, layout._replace(stored=stream.precision, high=stream.precision - 1)
+    return pixels, _believed(layout, pixels, notes)
+
+
+def _run_lengths(content, frame, kind, samples, check_size):
+    """Decodes pixels that are compressed by run lengths, or wrapped and not compressed at all."""
+    segments, first = struct.unpack_from("<2I", content.ljust(8, b"\0"))
+    bits = 8 * segments // samples
+    if first != 64 or bits not in (8, 16) or segments % samples:
+        name = _syntax_name(frame)
+        raise InputError(
+            f"is a DICOM compressed {f'as {name}' if name else 'in a way that is not known here'}, "
+            "which no decoder here reads: save it uncompressed"
+        )
+    check_size(frame.Columns, frame.Rows, 11 * samples * bits / 8)
+    layout = _layout(frame, bits, bits)
+    stored = _described(kind, samples, frame.Rows, frame.Columns, bits, layout.signed)
+    stored.file_meta.TransferSyntaxUID = RLELossless
+    if samples == 3:
+        stored.PlanarConfiguration = frame.get("PlanarConfiguration") or 0
+    stored.PixelData = encapsulate([content])
+    return pixel_array(stored, index=0), layout
+
+
+# What is shown
+
+
+def _coloured(pixels, layout):
+    """Shows colours of any depth."""
+    if pixels.dtype == np.uint8 and layout.stored == 8:
+        return pixels
+    indices = pixels.view(f"u{pixels.itemsize}")
+    values = layout.values(np.arange(256**pixels.itemsize, dtype=indices.dtype))
+    full = layout.stored == layout.allocated  # nobody said how many of them are in use
+    white = depth.white(int(indices.max())) if full else 2**layout.stored - 1
+    return depth.look_up(np.clip(values / white, 0, 1), indices)
+
+
+def _painted(pixels, layout, frame, notes):
+    """Shows pixels through their palette."""
+    indices = pixels.view(f"u{pixels.itemsize}")
+    values = layout.values(np.arange(256**pixels.itemsize, dtype=indices.dtype))
+    if "SegmentedRedPaletteColorLookupTableData" in frame:
+        painted = apply_color_lut(values[None], frame)[0].T
+    else:
+        # pydicom's takes the first colour's descriptor for all, and eight bits for larger indices.
+        painted = [_palette(colour, values, frame) for colour in ("Red", "Green", "Blue")]
+    white = depth.white(max(int(shades.max()) for shades in painted))
+    return np.dstack([depth.look_up(shades / white, indices) for shades in painted])
+
+
+def _palette(colour, values, frame):
+    """Looks values up in one colour's palette."""
+    name = f"{colour}PaletteColorLookupTable"
+    table = _table(frame, f"{name}Descriptor", f"{name}Data", values, frame.original_encoding[1])
+    if table is None:
+        raise InputError("is a DICOM whose palette is missing or empty: save it anew in grey")
+    return table[0]
+
+
+def _shown(pixels, layout, frame, inverted, notes):
+    """Shows stored values of one sample as a viewer does: through the file's own first window.
+
+    Every value that can be stored is shown once, in a table, and the pixels are looked up in it:
+    a tenth of the memory of showing each pixel.
+
+    Args:
+        pixels: Whole numbers (height, width) of 8 or 16 bits.
+        layout: Which of their bits count.
+        frame: The dataset that says what they mean.
+        inverted: Whether the smallest value is white.
+        notes: List to which a line is added where a window is set aside.
+
+    Returns:
+        uint8 array (height, width).
+    """
+    indices = pixels.view(f"u{pixels.itemsize}")
+    container = np.arange(256**pixels.itemsize, dtype=indices.dtype)
+    stored = layout.values(container)
+    padding = _padding(container, stored, layout, frame)
+    values = _measured(stored, frame, notes)
+    ignored = padding[indices] if padding.any() else None
+
+    def show(shares):
+        shares = np.clip(shares, 0, 1)
+        return depth.look_up(np.where(padding, 0, 1 - shares if inverted else shares), indices)
+
+    windows = _windows(values, frame, notes)
+    for window in windows:
+        if not depth.is_flat(image := show(window), ignored):
+            return image
+    there = np.zeros(stored.shape, bool)
+    for row in indices:
+        there[row] = True
+    seen = values[there & ~padding if (there & ~padding).any() else there]
+    full = show((values - seen.min()) / (np.ptp(seen) or 1))
+    if windows:
+        if depth.is_flat(full, ignored):
+            return image
+        notes.append(
+            "shows nothing through its own window (a DICOM): read from its darkest to its "
+            "brightest value"
+        )
+    return full
+
+
+def _padding(container, stored, layout, frame):
+    """Returns which stored values mean that there is no pixel.
+
+    The element's sign is often not the pixels', and its value may lie beyond the stored bits.
+    """
+    words = [_words(frame, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if words[0] is None:
+        return np.zeros(stored.shape, bool)
+    ends = np.array([words[0][0], (words[1] or words[0])[0]]).astype(container.dtype)
+    low, high = sorted(ends.view(f"{'i' if layout.signed else 'u'}{ends.itemsize}").tolist())
+    return (low <= stored) & (stored <= high) | (container == words[0][0])
+
+
+def _measured(stored, frame, notes):
+    """Turns stored values into what they measure (the modality transformation)."""
+    for item in frame.get("ModalityLUTSequence") or ():
+        table = _table(item, "LUTDescriptor", "LUTData", stored, frame.original_encoding[1])
+        if table is not None:
+            return table[0]
+    slope, intercept = (_numbers(frame, name) for name in ("RescaleSlope", "RescaleIntercept"))
+    if None in slope + intercept or slope[:1] == [0]:
+        notes.append("has a rescale slope or intercept of no meaning (a DICOM): passed over")
+    return stored * ((slope or [1])[0] or 1) + ((intercept or [0])[0] or 0)
+
+
+def _windows(values, frame, notes):
+    """Turns measured values into shares of white by each of the file's own windows, tables first.
+
+    A window's three shapes are those of the DICOM standard, PS3.3 C.11.2.
+    """
+    windows = []
+    for item in frame.get("VOILUTSequence") or ():
+        table = _table(item, "LUTDescriptor", "LUTData", values, frame.original_encoding[1])
+        if table is not None:
+            shown, black, white = table
+            windows.append((shown - black) / ((white - black) or 1))
+    centres, widths = (_numbers(frame, name) for name in ("WindowCenter", "WindowWidth"))
+    pairs = [pair for pair in zip(centres, widths) if None not in pair and pair[1] > 0]
+    if (centres or widths) and not pairs:
+        notes.append("has a window of no meaning (a DICOM): passed over")  # NaN, say, or no width
+    shape = str(frame.get("VOILUTFunction") or "LINEAR").strip().upper()
+    return windows + [_window(values, centre, width, shape) for centre, width in pairs]
+
+
+def _window(values, centre, width, shape):
+    """Turns measured values into shares of white by one window."""
+    if shape == "SIGMOID":
+        return 0.5 + 0.5 * np.tanh(2 * (values - centre) / width)
+    if shape == "LINEAR_EXACT":
+        return (values - centre) / width + 0.5
+    if width <= 1:
+        return (values > centre - 0.5).astype(float)
+    return (values - centre + 0.5) / (width - 1) + 0.5
+
+
+def _table(dataset, descriptor, data, values, little):
+    """Looks values up in a DICOM table.
+
+    Args:
+        dataset: What holds the table.
+        descriptor, data: The names of its elements.
+        values: Whole numbers, or floats, that are rounded.
+        little: Whether the file's words are little-endian.
+
+    Returns:
+        What the table holds for each value, and the table's black and white; None without a table.
+    """
+    held, words = dataset.get_item(data), _words(dataset, descriptor, little)
+    if held is None or not held.value or words is None or len(words) < 3:
+        return None
+    (count, first, bits), content = words[:3], bytes(held.value)
+    count = count or 2**16
+    # How wide an entry is follows from the data's length: descriptors of 8 bits stand before words,
+    # and those of 16 before bytes.
+    if len(content) < 2 * count and (len(content) in (count, count + 1) or bits <= 8):
+        entries = np.frombuffer(content, np.uint8)
+        if not little and held.VR != "OB":  # two a word, the first in its lower byte
+            entries = entries[: len(entries) // 2 * 2].reshape(-1, 2)[:, ::-1].ravel()
+    else:
+        entries = np.frombuffer(content[: len(content) // 2 * 2], "<u2" if little else ">u2")
+    entries = entries[:count].astype(np.int32)
+    if not len(entries):
+        return None
+    low, high = float(values.min()), float(values.max())
+    if first >= 2**15:  # below zero, if that is where the values are
+        reach = [min(high, at + count) - max(low, at) for at in (first, first - 2**16)]
+        first -= 2**16 * (reach[1] > reach[0] or (reach[1] == reach[0] and low < 0))
+    indices = np.clip(np.rint(values - first), 0, len(entries) - 1).astype(int)
+    # Many tables declare 16 bits and hold 12: white is then what they reach.
+    top, declared = int(entries.max()), 2 ** min(bits, 16) - 1
+    full = declared // 2 < top <= declared
+    return entries[indices], 0 if full else int(entries.min()), declared if full else top
+
+
+def _words(dataset, name, little=None):
+    """Returns an element's value as unsigned words, whatever its sign is said to be, or None."""
+    found = dataset.get_item(name)
+    if found is None or not found.value or len(found.value) < 2:
+        return None
+    little = found.is_little_endian if little is None else little
+    content = bytes(found.value)
+    return struct.unpack(
+        f"{'<' if little else '>'}{len(content) // 2}H", content[: len(content) // 2 * 2]
+    )
+
+
+def _numbers(dataset, name):
+    """Returns an element's numbers, None for each that is none; [] where it is empty or missing.
+
+    Decimal commas are read, which pydicom does not.
+    """
+    found = dataset.get_item(name)
+    if found is None or not found.value:
+        return []
+    if not isinstance(found.value, bytes) or found.VR in ("FD", "FL", "US", "SS", "UL", "SL"):
+        return np.atleast_1d(dataset[name].value).astype(float).tolist()
+    texts = found.value.decode("latin-1").strip(" \0").split("\\")
+    return [_number(text) for text in texts] if any(texts) else []
+
+
+def _number(text):
+    """Returns the number that a text means, or None."""
+    try:
+        number = float(text.strip(" \0").replace(",", "."))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None

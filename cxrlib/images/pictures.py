@@ -1,0 +1,270 @@
+"""Picture files that are not DICOM, to 8-bit pixels: what Pillow and OpenCV read, and GDCM."""
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, TiffImagePlugin
+
+from cxrlib.errors import InputError
+from cxrlib.images import depth, streams
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")
+"""What Pillow may try in this process; its other readers are for no radiograph, and one runs a
+program."""
+
+FORMATS_APART = ("TIFF", "JPEG2000", "WEBP")
+ALL = FORMATS + FORMATS_APART
+STARTS_APART = (
+    b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",  # TIFF
+    b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51",  # JPEG 2000
+    b"RIFF",  # WebP
+)  # fmt: skip
+
+APART = 16e6
+"""Bytes of a file above which it is decoded in a process of its own."""
+
+BYTES = {"1": 3, "L": 3, "I;16": 7, "I;16B": 7}
+"""Measured peak of decoding, in bytes a pixel, by Pillow's mode; colour takes 11."""
+
+PASSES = 150e6
+"""Pixels times passes of a progressive JPEG above which it is decoded apart, for its time."""
+
+HEAD = 2**16
+"""Bytes in which most JPEGs say what they are."""
+
+READS = 500_000
+"""Times that a file may be read from: a header in millions of pieces ends."""
+
+BAND = 256
+"""Rows that are converted at a time: Pillow's conversion of a whole image takes thrice as much."""
+
+CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf", b"tRNS")
+"""What of a PNG is decoded. Text, colour profiles and the rest may be packed without bounds."""
+
+PIECE = 2**20
+
+
+def is_risky(file):
+    """Returns whether a file must be decoded in a process of its own, by its format or size."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if file.read(12).startswith(STARTS_APART) or size > APART:
+        return True
+    file.seek(0)
+    if file.read(2) != b"\xff\xd8":
+        return False
+    file.seek(0)
+    content = file.read(HEAD)
+    stream = streams.header(content)
+    if stream is None or stream.is_progressive:
+        content += file.read()
+        stream = streams.header(content)
+    if stream is None or not streams.is_plain(stream):
+        return stream is not None
+    if not stream.is_progressive:
+        return False
+    return content.count(b"\xff\xda") * stream.width * stream.height > PASSES
+
+
+def header(file):
+    """Reads a picture's format, and its width and height in pixels, as stored."""
+    file.reads_left = READS
+    with _open(file, ALL) as image:
+        return (image.format, *image.size)
+
+
+def read(file, formats, check_size, notes):
+    """Decodes a file that is not DICOM.
+
+    Args:
+        file: The open file, a `decode.Bounded`.
+        formats: What Pillow may try.
+        check_size: Function of width, height and bytes a pixel that refuses what is too large.
+        notes: List to which a line is added where the file is not read as it stands.
+
+    Returns:
+        uint8 array (height, width) or (height, width, 3), RGB.
+
+    Raises:
+        InputError: A kind that is not read; what a decoder raises of a damaged file.
+    """
+    file.reads_left = READS
+    source = _checked(file, check_size, notes)
+    if isinstance(source, np.ndarray):
+        return depth.eight_bits(source, notes)
+    with _open(source, formats) as image:
+        _check_header(image, check_size)
+        deep_colour = _is_deep_colour(image)
+        apart = deep_colour and image.format == "TIFF" and image.tag_v2.get(284) == 2
+        if deep_colour and not apart and image.mode != "CMYK":
+            return _deep_colour(source, notes)
+        white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == 0
+        if apart:
+            return _planes(image, source, formats, notes)
+        if image.format in ("JPEG", "MPO"):
+            streams.check_end(image, source)
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I"):
+            pixels = depth.eight_bits(np.asarray(image), notes)
+            return 255 - pixels if white_is_zero else pixels  # Pillow minds it at 8 bits only
+        pixels = _in_bands(image, "L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+        return _or_alpha(pixels, image, notes)
+
+
+def _open(source, formats):
+    """Reads an image's header."""
+    source.seek(0)
+    return Image.open(source, formats=formats)
+
+
+def _check_header(image, check_size):
+    """Refuses what its header alone tells to be too large or of no meaning."""
+    if image.mode == "F":
+        raise InputError(
+            "has floating-point pixels, whose black and white nobody knows: "
+            "save it with 8 or 16 bits"
+        )
+    needed = 20 if _is_deep_colour(image) else BYTES.get(image.mode, 11)
+    check_size(*image.size, needed + 11 * (image.format in ("JPEG2000", "WEBP")))
+
+
+def _checked(file, check_size, notes):
+    """Checks a file to its end, which decoders mind little; gives what is to be decoded."""
+    file.seek(0)
+    start = file.read(8)
+    if start == b"\x89PNG\r\n\x1a\n":
+        return _checked_png(file)
+    return _checked_jpeg(file, check_size, notes) if start[:2] == b"\xff\xd8" else file
+
+
+# PNG
+
+
+def _checked_png(file):
+    """Checks a PNG's checksums; gives it without the parts that are not needed, if there are any.
+
+    Pillow would refuse an image for its text or colour profile alone.
+    """
+    needed, dropped, kind = [(0, 8)], False, b""
+    while kind != b"IEND":
+        start = file.tell()
+        length, kind = struct.unpack(">I4s", file.read(8))
+        check, left = zlib.crc32(kind), length
+        while left and (piece := file.read(min(left, PIECE))):
+            check, left = zlib.crc32(piece, check), left - len(piece)
+        if left or file.read(4) != check.to_bytes(4):
+            raise ValueError("a part is missing or damaged")
+        if kind in CHUNKS:
+            needed.append((start, length + 12))
+        dropped |= kind not in CHUNKS
+    if not dropped:
+        return file
+    kept = io.BytesIO()
+    for start, length in needed:
+        file.seek(start)
+        kept.write(file.read(length))
+    return kept
+
+
+# JPEG
+
+
+def _checked_jpeg(file, check_size, notes):
+    """Checks that a JPEG is whole; gives what is to be decoded, or pixels that Pillow cannot."""
+    file.seek(0)
+    content = file.read()
+    stream = streams.header(content)
+    if stream is None:
+        raise ValueError("no frame")
+    if not streams.is_plain(stream):
+        check_size(stream.width, stream.height, 11 * stream.components)
+        return streams.decoded(content, stream)
+    check_size(stream.width, stream.height, 3 if stream.components == 1 else 11)
+    whole = streams.whole_jpeg(content, notes)
+    return file if whole is content else io.BytesIO(whole)
+
+
+# Colour
+
+
+def _is_deep_colour(image):
+    """Returns whether an image has colour of 16 bits a channel, from how its pixels are packed.
+
+    How Pillow packs the planes of a TIFF does not tell their depth, and is wrong for 16 bits.
+    """
+    if image.mode.startswith("I"):
+        return False
+    return ";16" in str(image.tile) or (image.format == "TIFF" and 16 in image.tag_v2.get(258, ()))
+
+
+def _deep_colour(source, notes):
+    """Decodes colour of 16 bits a channel, of which Pillow would keep the upper eight."""
+    source.seek(0)
+    content = np.frombuffer(source.read(), np.uint8)
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    pixels = cv2.cvtColor(depth.eight_bits(image, notes), cv2.COLOR_BGR2RGB)
+    if not depth.is_flat(pixels):
+        return pixels
+    alpha = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    if alpha.ndim < 3 or alpha.shape[2] != 4:
+        return pixels
+    return _alpha_instead(pixels, depth.eight_bits(alpha[..., 3], notes), notes)
+
+
+def _planes(image, source, formats, notes):
+    """Decodes a TIFF of 16 bits whose colours lie apart: OpenCV takes the planes for one another.
+
+    Each plane is described to Pillow as a grey TIFF of its own, in the same bytes.
+    """
+    described = dict(image.tag_v2)
+    samples = described[277]
+    source.seek(0)
+    content, planes = source.read(), []
+    strips = 324 if 324 in described else 273  # tiles or strips: where they lie, and their bytes
+    for k in range(3 if image.mode.startswith("RGB") else 1):
+        entries = TiffImagePlugin.ImageFileDirectory_v2(prefix=image.tag_v2.prefix)
+        for tag in (256, 257, 259, 274, 278, 317, 322, 323):
+            if tag in described:
+                entries[tag] = described[tag]
+        entries[258], entries[262], entries[277], entries[284] = 16, 1, 1, 1
+        for tag in (strips, strips + (6 if strips == 273 else 1)):
+            a_plane = len(described[tag]) // samples
+            entries[tag] = described[tag][k * a_plane : (k + 1) * a_plane]
+        head = content[:2] + struct.pack(">HI" if content[:2] == b"MM" else "<HI", 42, 8)
+        if strips == 324:  # Pillow moves strips by what it writes before them, but not tiles
+            moved = 8 + len(entries.tobytes(8))
+            entries[strips] = tuple(at + moved for at in entries[strips])
+        plane = io.BytesIO(head + entries.tobytes(8) + content)
+        with _open(plane, formats) as grey:
+            ImageOps.exif_transpose(grey, in_place=True)
+            planes.append(np.asarray(grey))
+    pixels = depth.eight_bits(np.dstack(planes), notes)
+    return pixels if len(planes) == 3 else pixels[..., 0]
+
+
+def _in_bands(image, mode):
+    """Converts a Pillow image to an array, some rows at a time."""
+    width, height = image.size
+    pixels = np.empty((height, width) if mode == "L" else (height, width, 3), np.uint8)
+    for top in range(0, height, BAND):
+        band = image.crop((0, top, width, min(top + BAND, height)))
+        pixels[top : top + BAND] = np.asarray(band.convert(mode))
+    return pixels
+
+
+def _or_alpha(pixels, image, notes):
+    """Returns the pixels, or what is transparent where the picture is in that alone."""
+    if not depth.is_flat(pixels) or not image.has_transparency_data:
+        return pixels
+    alpha = image if "A" in image.getbands() else image.convert("RGBA")
+    return _alpha_instead(pixels, np.asarray(alpha.getchannel("A")), notes)
+
+
+def _alpha_instead(pixels, alpha, notes):
+    if depth.is_flat(alpha):
+        return pixels
+    notes.append("shows nothing but its transparency (alpha), which was read as the picture")
+    return alpha

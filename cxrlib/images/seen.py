@@ -1,0 +1,143 @@
+"""What a file is, by its content: said of those that cannot be read, with the mend that fits."""
+
+import os
+import re
+
+AGAIN = "copy or download it again"
+PNG = "save the radiograph as PNG"
+UNPACK = "unpack it first"
+
+STARTS = (
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the image", "run `git lfs pull`"),
+    (0, b"/annex/objects/", "a git-annex pointer, not the image itself", "run `git annex get`"),
+    (0, b"\x1f\x8b", "packed with gzip", UNPACK),
+    (0, b"PK\x03\x04", "a zip archive", UNPACK),
+    (0, b"BZh", "packed with bzip2", UNPACK),
+    (0, b"\xfd7zXZ\0", "packed with xz", UNPACK),
+    (0, b"\x28\xb5\x2f\xfd", "packed with zstd", UNPACK),
+    (0, b"\x1f\x9d", "packed with compress", UNPACK),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", UNPACK),
+    (0, b"Rar!", "a RAR archive", UNPACK),
+    (257, b"ustar", "a tar archive", UNPACK),
+    (0, b"%PDF", "a PDF document", PNG),
+    (0, b"%!PS", "a PostScript document", PNG),
+    (0, b"\xd0\xcf\x11\xe0", "a Windows document or its Thumbs.db", "drop its row"),
+    (0, b"\0\x05\x16\x07", "a Mac's notes about a file (._name), not the file", "drop its row"),
+    (0, b"\0\0\0\x01Bud1", "a Mac's .DS_Store", "drop its row"),
+    (4, b"ftyphei", "a HEIC picture", PNG),
+    (4, b"ftypmif1", "a HEIC picture", PNG),
+    (4, b"ftypavi", "an AVIF picture", PNG),
+    (4, b"ftyp", "a video", PNG),
+    (0, b"\xff\x0a", "a JPEG XL picture", PNG),
+    (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", PNG),
+    (0, b"II\xbc\x01", "a JPEG XR picture", PNG),
+    (0, b"8BPS", "a Photoshop document", PNG),
+    (0, b"v/1\x01", "an OpenEXR picture", PNG),
+    (0, b"\0\0\x01\0", "a Windows icon", PNG),
+    (0, b"NRRD", "an NRRD volume", PNG),
+    (344, b"n+1\0", "a NIfTI volume", PNG),
+    (344, b"ni1\0", "a NIfTI volume", PNG),
+    (0, b"ObjectType", "a MetaImage header", PNG),
+    (0, b"\x89HDF", "an HDF5 file", PNG),
+    (0, b"\x93NUMPY", "a NumPy array", PNG),
+    (0, b"SIMPLE  =", "a FITS picture", PNG),
+    (0, b"\x7fELF", "a program", "drop its row"),
+    (0, b"MZ", "a program", "drop its row"),
+    (0, b"\x89PNG\n", "a PNG that was changed as if it were text", "transfer it in binary mode"),
+    (0, b"\x89PNG\r\r", "a PNG that was changed as if it were text", "transfer it in binary mode"),
+    (0, b"\xc2\x89PNG", "a PNG that was changed as if it were text", "transfer it in binary mode"),
+    (0, b"\xef\xbf\xbdPNG", "a PNG that was changed as if it were text", AGAIN),
+    (0, b"\xef\xbf\xbd\xef\xbf\xbd", "an image that was changed as if it were text", AGAIN),
+    (0, b"iVBORw0KGgo", "a PNG written as base64 text", "decode it with `base64 -d`"),
+    (0, b"/9j/", "a JPEG written as base64 text", "decode it with `base64 -d`"),
+    (0, b"data:image/", "an image written as a data URL", "decode its base64 text"),
+)  # fmt: skip
+"""Where a file that is no image here shows it: offset, bytes, what it is, and the mend."""
+
+IMAGES = (
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\xff\xd8", "JPEG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (0, b"\0\0\0\x0cjP", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (8, b"WEBP", "WebP"),
+    (128, b"DICM", "DICOM"),
+)
+"""Where a file of a format that is read shows it: offset, bytes and its name."""
+
+TEXTS = (
+    (rb"(<!doctype html|<html|<head|<body)", "a web page (HTML)", AGAIN),
+    (rb"<svg|<\?xml[^>]*>\s*(<!--.*?-->\s*)*<svg", "an SVG drawing", PNG),
+    (rb"<\?xml|<[a-z]+[ >]", "XML text", AGAIN),
+    (rb"[{\[]\s*[\"{\[\]}]", "JSON text", AGAIN),
+)
+
+
+def unreadable(file):
+    """Says what is seen of a file that cannot be read.
+
+    Args:
+        file: The open file; it is left anywhere.
+
+    Returns:
+        What follows the file's name in a message of one line. Nothing of the content is in it.
+    """
+    what, mend = _seen(file)
+    return f"is not an image that can be read: it is {what}; {mend}"
+
+
+def image_format(head):
+    """Returns the name of the image format that a file's first 132 bytes show, or ""."""
+    for offset, mark, name in IMAGES:
+        if head[offset : offset + len(mark)] == mark:
+            return name
+    return "PPM" if re.match(rb"P[1-7][\s#]", head) else ""
+
+
+def is_cut(name, file):
+    """Returns whether a file of a format lacks the end that such a file has."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(16)
+    file.seek(max(size - 64, 0))
+    tail = file.read().rstrip(b"\0")
+    if name == "BMP":
+        return size < int.from_bytes(head[2:6], "little")
+    if name == "WebP":
+        return size < int.from_bytes(head[4:8], "little") + 8
+    ends = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "JPEG 2000": b"\xff\xd9"}
+    return not tail.endswith(ends.get(name, b"\x3b" if name == "GIF" else b""))
+
+
+def _seen(file):
+    """Returns what a file is, and the mend."""
+    file.seek(0)
+    head = file.read(4096)
+    if not head:
+        return "empty (0 bytes)", AGAIN
+    if not head.strip(b"\0"):
+        return "nothing but zeros at its start", AGAIN
+    for offset, mark, what, mend in STARTS:
+        if head[offset : offset + len(mark)] == mark:
+            return what, mend
+    if name := image_format(head):
+        article = "an" if name[0] in "AEIOU" else "a"
+        state = "cut short" if is_cut(name, file) else "damaged or cut short"
+        return f"{article} {name} and {state}", AGAIN
+    return _text(head)
+
+
+def _text(head):
+    """Returns what kind of text a file's first bytes are, if they are text."""
+    plain = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for pattern, what, mend in TEXTS:
+        if re.match(pattern, plain, re.DOTALL):
+            return what, mend
+    if not re.search(rb"[\x00-\x08\x0e-\x1f]", head) or head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "text", "name the image instead, or drop its row"
+    return "of no format that is known here", f"{PNG}, or drop its row"
