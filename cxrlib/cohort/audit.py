@@ -8,7 +8,6 @@ is NaN and `note` says why.
 """
 
 import hashlib
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-import pydicom
-from PIL import Image
 from scipy.stats.contingency import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
@@ -222,7 +219,7 @@ def _seen(path, image):
         if image is None and path:
             image = decode.read(path)
         if path:
-            row = _file_facts(Path(path).read_bytes(), decode.kind(path))
+            row = _file_facts(path)
     except InputError as error:
         return {"error": str(error).removeprefix(f"{path} ")}, small
     except OSError as error:
@@ -243,23 +240,14 @@ def _seen(path, image):
     return row, small
 
 
-def _file_facts(content, form):
+def _file_facts(path):
     """Returns what an image file tells without being decoded."""
-    if form == "DICOM":
-        size = {"specific_tags": ["Rows", "Columns"], "stop_before_pixels": True, "force": True}
-        header = pydicom.dcmread(io.BytesIO(content), **size)
-        width, height = header.Columns, header.Rows
-    else:
-        formats = decode.FORMATS + decode.FORMATS_APART
-        with Image.open(io.BytesIO(content), formats=formats) as image:
-            width, height = image.size
+    content, header = Path(path).read_bytes(), decode.header(path)
     return {
         "content": hashlib.sha256(content).hexdigest(),
-        "format": form,
-        "width": width,
-        "height": height,
+        **header,
         "bytes": len(content),
-        "bytes_per_pixel": len(content) / (width * height),
+        "bytes_per_pixel": len(content) / (header["width"] * header["height"]),
     }
 
 

@@ -9,17 +9,13 @@ from pathlib import Path
 from PIL import Image
 
 from cxrlib.cohort import tables
-from cxrlib.images import decode
+from cxrlib.images import decode, pictures
 
 LEFT_BEHIND = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "dicomdir"}
 """Names, in small letters, of what systems leave in a folder, as what begins with a dot."""
 
 _ENDINGS = {
-    *(
-        ending
-        for ending, name in Image.registered_extensions().items()
-        if name in decode.FORMATS + decode.FORMATS_APART
-    ),
+    *(ending for ending, name in Image.registered_extensions().items() if name in pictures.ALL),
     ".dcm",
     ".dicom",
 }

@@ -16,7 +16,6 @@ import errno
 import json
 import logging
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -34,7 +33,6 @@ from PIL import Image
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.images import depth, dicom, pictures, seen
 from cxrlib.images.bounded import Bounded
-from cxrlib.images.pictures import FORMATS  # noqa: F401 (the audit reads headers with it)
 
 # What a library thinks of a file is said once, by our error, and not on the user's screen or in a
 # log: pydicom quotes what it finds, and in a damaged file that may be the patient's name.
@@ -43,20 +41,6 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"(PIL|pydicom|cxrlib\.images)\b", category=UserWarning)
 Image.MAX_IMAGE_PIXELS = None  # `_check_size` knows better, and refuses instead of warning
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-KINDS = {
-    "PNG": rb"\x89PNG\r\n\x1a\n",
-    "JPEG": rb"\xff\xd8\xff",
-    "BMP": rb"BM....\0\0\0\0",
-    "GIF": rb"GIF8[79]a",
-    "PPM": rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
-    "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
-    "WEBP": rb"RIFF....WEBP",
-    # With its preamble; or without one, which begins with a small element of group 2 or 8.
-    "DICOM": rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|[^\0]\0\0\0)|\0[\x02\x08]\0.[A-Z]{2}",
-}
-"""How a file of each format that is read begins."""
 
 MEGAPIXELS = 100
 FILE_BYTES = 200e6
@@ -74,14 +58,13 @@ FAINT = 20
 
 
 def kind(path):
-    """Returns a file's format by its first bytes: a key of `KINDS`, or "" if it is of none.
+    """Returns a file's format by its first bytes: DICOM, JPEG, PNG, ..., or "" if it is no image.
 
     Raises:
         OSError: The file cannot be opened.
     """
     with Path(path).open("rb") as file:
-        head = file.read(200)
-    return next((name for name, start in KINDS.items() if re.match(start, head, re.DOTALL)), "")
+        return "DICOM" if dicom.is_dicom(file) else seen.image_format(file)
 
 
 def read(path):

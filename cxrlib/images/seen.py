@@ -91,8 +91,10 @@ def unreadable(file):
     return f"is not an image that can be read: it is {what}; {mend}"
 
 
-def image_format(head):
-    """Returns the name of the image format that a file's first 132 bytes show, or ""."""
+def image_format(file):
+    """Returns the name of the image format that an open file's first bytes show, or ""."""
+    file.seek(0)
+    head = file.read(132)
     for offset, mark, name in IMAGES:
         if head[offset : offset + len(mark)] == mark:
             return name
@@ -125,7 +127,7 @@ def _seen(file):
     for offset, mark, what, mend in STARTS:
         if head[offset : offset + len(mark)] == mark:
             return what, mend
-    if name := image_format(head):
+    if name := image_format(file):
         article = "an" if name[0] in "AEIOU" else "a"
         state = "cut short" if is_cut(name, file) else "damaged or cut short"
         return f"{article} {name} and {state}", AGAIN
