@@ -58,7 +58,6 @@ IMAGES = (
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (0, b"\xff\xd8", "JPEG"),
     (0, b"GIF8", "GIF"),
-    (0, b"BM", "BMP"),
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
     (0, b"II+\0", "TIFF"),
@@ -98,6 +97,8 @@ def image_format(file):
     for offset, mark, name in IMAGES:
         if head[offset : offset + len(mark)] == mark:
             return name
+    if re.match(rb"BM.{4}\0{4}", head, re.DOTALL):  # a text may begin with BM
+        return "BMP"
     return "PPM" if re.match(rb"P[1-7][\s#]", head) else ""
 
 
