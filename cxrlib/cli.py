@@ -160,22 +160,28 @@ def train(
 def external(
     experiment: Annotated[str, typer.Argument(help="A, B or C.")],
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
-    folder: Annotated[Path, typer.Argument(help="Cohen et al.'s collection.")],
+    place: Annotated[
+        Path | None, typer.Argument(help="Cohen et al.'s collection, or your own CSV file.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The same, by name.")] = None,
     profile: ProfileFile = QUICK,
     lungs: Annotated[Path | None, typer.Option(help="Folder of lung masks and boxes.")] = None,
 ):
-    """Test a trained arm on Cohen et al.'s collection, whose patients it has not seen."""
+    """Test a trained arm on radiographs from elsewhere, whose patients it has not seen."""
     from cxrlib.shortcuts import external as elsewhere
     from cxrlib.study import experiments, profiles
 
     settings = profiles.read(_from_root(profile))
     chosen = settings.experiment(experiment)
     found = experiments.find_arm(chosen, arm)
-    predictions = elsewhere.test(settings, chosen, found, folder)
+    if (place is None) == (data is None):
+        raise InputError("name one dataset to test on: its folder, or the CSV file that lists it")
+    place = place or data
+    predictions = elsewhere.test(settings, chosen, found, place)
     patients = predictions["patient"].nunique()
     print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
     if lungs is not None:
-        measured = elsewhere.lung_attention(settings, chosen, found, folder, lungs)
+        measured = elsewhere.lung_attention(settings, chosen, found, place, lungs)
         print(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
 
 

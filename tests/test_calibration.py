@@ -328,3 +328,13 @@ def test_the_interval_of_a_predictive_value_matches_miettinen_and_nurminen(count
     )
     theirs = [end / (1 + end) for end in ends]
     assert row[["low", "high"]].tolist() == pytest.approx(theirs, abs=0.03)
+
+
+def test_a_target_that_validation_lacks_keeps_its_threshold_and_the_others_are_chosen():
+    predictions = chests(20, 10)
+    found = calibration.at_thresholds(predictions.assign(y_Bacteria=0), predictions)
+    cuts = found[found["rule"] == "youden"].groupby("target")["threshold"].first()
+    assert cuts["Bacteria"] == 0.5
+    whole = calibration.at_thresholds(predictions, predictions)
+    others = whole[whole["rule"] == "youden"].groupby("target")["threshold"].first()
+    pd.testing.assert_series_equal(cuts.drop("Bacteria"), others.drop("Bacteria"))

@@ -161,6 +161,53 @@ def test_keep_copies_the_numbers_of_every_seed_and_nothing_else(project):
     assert names == {"run.json", "history.csv", "predictions.csv", "metrics.csv"}
 
 
+def test_a_name_that_no_terminal_can_print_is_printed_all_the_same(project):
+    folder = project / "old"
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (130, 130), np.uint8)
+    (folder / os.fsdecode(b"R\xf6ntgen.png")).write_bytes(b"no image")
+    (folder / "fine.png").write_bytes(cv2.imencode(".png", noise)[1].tobytes())
+    for locale in ("C.UTF-8", "C"):
+        outcome = subprocess.run(
+            [CXR, "data", "check", folder], cwd=project, capture_output=True,
+            env={**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "utf-8:strict"},
+        )  # fmt: skip
+        assert outcome.returncode == 2
+        assert b"R\\udcf6ntgen.png is not an image" in b" ".join(outcome.stdout.split())
+        assert b"Traceback" not in outcome.stderr
+
+
+def test_data_check_says_what_is_there_what_was_changed_and_what_is_wrong(project):
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        cv2.imwrite(str(project / f"{i}.png"), rng.integers(0, 255, (130, 130), np.uint8))
+    rows = [
+        f"{i}.png;{group};P{i // 2}{' ' * (i % 2)}"
+        for i, group in enumerate(["Normal", "COVID"] * 3)
+    ]
+    (project / "mine.csv").write_text("\n".join(["File;Group;Patient", *rows, ";;", ""]))
+    outcome = subprocess.run(
+        [CXR, "data", "check", "mine.csv"], cwd=project, capture_output=True, text=True
+    )
+    said = " ".join(outcome.stdout.split())
+    assert outcome.returncode == 0, outcome.stderr
+    assert "Radiographs group radiographs normal 3 covid 3" in said
+    assert "1 empty, left out" in said
+    assert "patient 3 'P0 ' is read as 'P0'" in said
+    assert "Problems none" in said
+    assert outcome.stderr == ""
+
+
+def test_a_study_that_cannot_be_run_ends_before_anything_is_trained(project):
+    for i in range(9):
+        cv2.imwrite(str(project / f"{i}.png"), GREY)
+    rows = [f"{i}.png,normal" for i in range(9)]
+    (project / "mine.csv").write_text("\n".join(["file,group", *rows]))
+    odd = profile(project, cohort="folder", data="mine.csv")
+    assert "a study needs two groups" in refused(project, "study", *odd)
+    assert not list(project.glob("runs/*/*"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "cut JPEG"])
 def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project, refused, kind):

@@ -43,6 +43,24 @@ def test_every_radiograph_from_elsewhere_gets_five_probabilities(tiny, project, 
     assert np.allclose(kept["p_COVID"], predictions["p_COVID"])
 
 
+def test_a_users_own_table_is_tested_on_too(tiny, project, tmp_path):
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), phantom.simulate(950 + i, 130).image)
+    table = pd.DataFrame({"file": [f"{i}.png" for i in range(3)], "patient": ["p", "q", "r"]})
+    answers = dict(zip(TARGETS, np.array([[1, 0, 0, 0, 0], [0, 1, 1, 0, 1], [0, 1, 0, 0, 0]]).T))
+    table.assign(**answers).to_csv(tmp_path / "theirs.csv", index=False)
+    once = dataclasses.replace(tiny, epochs=1)
+    experiment = once.experiment("A")
+    arm = experiment.arms[-1]
+    found = external.test(once, experiment, arm, tmp_path / "theirs.csv")
+    assert list(found["group"]) == ["normal", "covid", "other"]
+    assert not (study.run_folder(once, experiment, arm) / "findings.csv").exists()
+    known = study.everything(once)["patient"].iloc[0]
+    table.assign(patient=known, **answers).to_csv(tmp_path / "theirs.csv", index=False)
+    with pytest.raises(InputError, match="theirs.csv has nobody whom A efficient has not seen"):
+        external.test(once, experiment, arm, tmp_path / "theirs.csv")
+
+
 def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(
     tiny, project, collection, tmp_path
 ):

@@ -181,3 +181,16 @@ def test_the_papers_layer_stands_beside_ours_for_each_arm():
 def test_without_measurements_an_attention_figure_is_empty():
     columns = ["experiment", "architecture", "weights", "group", "region", *attention.MEASURES]
     assert figures.attention(pd.DataFrame(columns=columns)).axes[0].get_yticks().size == 0
+
+
+def test_groups_and_targets_that_were_not_tested_are_left_out(these, radiographs):
+    """As in a cohort of two groups, or where a group has no test radiograph."""
+    pixels = np.zeros((20, 16, 16, 3), np.uint8)
+    two = radiographs.assign(split=np.where(radiographs["group"] == "bacteria", "train", "test"))
+    assert len(figures.gallery(these, two, pixels).axes) == 2 * 2
+    virus = radiographs.assign(split=np.where(radiographs["group"] == "virus", "test", "train"))
+    assert len(figures.gallery(these, virus, pixels).axes) == 1 * 2
+    run = these[0]
+    answers = pd.read_csv(run.folder / "predictions.csv").assign(y_COVID=0)
+    answers.to_csv(run.folder / "predictions.csv", index=False)
+    assert len(figures.decision([runs.load(run.folder)]).axes[0].lines) == 1  # the zero alone

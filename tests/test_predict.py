@@ -171,3 +171,19 @@ def test_the_command_writes_the_overlay_and_prints_the_probabilities(
         assert cxr(monkeypatch, *arguments) == 2
         assert reason in capsys.readouterr().err
     assert files[0].read_bytes() == before
+
+
+def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for i, folder in enumerate("ab"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").write_bytes(files[i].read_bytes())
+    for folder in "aba":
+        arguments = ("explain", f"{folder}/1.png", "--run", run.folder, "--target", "COVID")
+        assert cxr(monkeypatch, *arguments) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if " shows where " in line]
+    names = ["1-COVID.png", "1-COVID-2.png", "1-COVID.png"]  # the same picture is not doubled
+    assert [line.split()[0] for line in said] == names
+    overlay = predict.explain(run, "b/1.png", "COVID")["overlay"]
+    written = cv2.imread("1-COVID-2.png")[..., ::-1]
+    assert np.abs(written.astype(int) - overlay).max() <= 2

@@ -179,3 +179,41 @@ def test_a_file_that_is_no_text_is_refused_with_its_name(tmp_path):
 def test_numbers_that_no_study_can_use_are_refused_by_name(given):
     with pytest.raises(InputError, match=next(iter(given))):
         profiles.from_mapping(given)
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("learning_rate: 1e-4", 1e-4), ("learning_rate: 1E-4", 1e-4),
+        ("learning_rate: 1.e-4", 1e-4), ("learning_rate: .5", 0.5), ("mark_tie: 1", 1.0),
+        ("seed: 7", 7), ("epochs: +9", 9),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_as_most_people_write_it(tmp_path, written, read_as):
+    (tmp_path / "p.yml").write_text(written)
+    assert getattr(profiles.read(tmp_path / "p.yml"), written.split(":")[0]) == read_as
+
+
+@given(st.floats(0, 1, exclude_min=True))
+def test_any_float_that_python_writes_is_read_back(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "float.yml"
+    path.write_text(f"learning_rate: {value!r}")
+    assert profiles.read(path).learning_rate == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: 3\nseed: 1\nepochs: 4\n", "epochs is there twice"),
+        ("epochs: 3\n'epochs': 4\n", "epochs is there twice"),
+        ("seed: 010", "seed is '010' .str.: it must be int"),  # 8, to YAML 1.1
+        ("epochs: 1:30", "epochs is '1:30' .str.: it must be int"),  # 90
+        ("threads: 0x10", "threads is '0x10'"),
+        ("learning_rate: .inf", "learning_rate is inf: it must be a finite number"),
+    ],
+)
+def test_what_yaml_would_make_of_a_slip_is_refused(tmp_path, text, message):
+    (tmp_path / "p.yml").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        profiles.read(tmp_path / "p.yml")
+    assert "\n" not in str(caught.value)

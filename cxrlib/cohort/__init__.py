@@ -13,7 +13,8 @@ A cohort is a DataFrame with one row a radiograph and the columns
     Normal, Pneumonia, Virus, Bacteria, COVID   the five targets, 0 or 1
 
 and, once split, `split`: train, validation or test. A publication, view or age group that is not
-known is "".
+known is "". How a cell is read, and what makes two names one, is decided in `cohort.tables` and
+`cohort.folders`; the columns of a user's own table have their rules in `cohort.own`.
 """
 
 import warnings

@@ -169,12 +169,7 @@ def thresholds(validation, rule="youden"):
         InputError: An unknown rule, a target without positives or negatives in validation, or as
             `metrics.evaluate`.
     """
-    if rule not in RULES:
-        raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}")
-    truth, score, _ = _taken(validation)
-    return tuple(
-        _threshold(truth[:, i], score[:, i], rule, target) for i, target in enumerate(TARGETS)
-    )
+    return _thresholds(validation, rule)
 
 
 def at_thresholds(validation, test, rule="youden", **options):
@@ -188,13 +183,14 @@ def at_thresholds(validation, test, rule="youden", **options):
     Returns:
         DataFrame: rule ("fixed" or as given), threshold (NaN for target "all"), and the columns of
         `metrics.evaluate`. Its intervals hold for these thresholds; that other validation
-        radiographs would give other ones is not in them.
+        radiographs would give other ones is not in them. A target that all or none of the
+        validation radiographs have stays at 0.5.
 
     Raises:
-        InputError: As `thresholds`.
+        InputError: An unknown rule, or as `metrics.evaluate`.
     """
-    parts = []
-    for name, values in (("fixed", (0.5,) * len(TARGETS)), (rule, thresholds(validation, rule))):
+    parts, fixed = [], (0.5,) * len(TARGETS)
+    for name, values in (("fixed", fixed), (rule, _thresholds(validation, rule, lacking=0.5))):
         found = metrics.of_predictions(test, threshold=values, **options)
         cuts = found["target"].map(dict(zip(TARGETS, values)))
         parts.append(pd.DataFrame({"rule": name, "threshold": cuts}).join(found))
@@ -417,6 +413,24 @@ def _inside(name, values):
     if not ((values > 0) & (values < 1)).all():
         raise InputError(f"a {name} must lie between 0 and 1, both excluded")
     return values
+
+
+def has_both(predictions, target):
+    """Returns whether some radiographs have a target and some have not."""
+    return predictions[f"y_{target}"].nunique() == 2
+
+
+def _thresholds(validation, rule, lacking=None):
+    """Chooses thresholds; where validation has only one answer, takes `lacking` if it is given."""
+    if rule not in RULES:
+        raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}")
+    truth, score, _ = _taken(validation)
+    return tuple(
+        lacking
+        if lacking is not None and not has_both(validation, target)
+        else _threshold(truth[:, i], score[:, i], rule, target)
+        for i, target in enumerate(TARGETS)
+    )
 
 
 def _both(positive, target):

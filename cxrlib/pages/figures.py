@@ -150,12 +150,14 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
         runs: Runs of one experiment.
         radiographs: The experiment's radiographs.
         pixels: uint8 (n, size, size, 3), row by row `radiographs`.
-        rows: Groups to show.
+        rows: Groups to show, those of them that were tested; if none was, what was instead.
     """
     style()
     finished = [run for run in runs if run.finished]
     positions = np.flatnonzero(radiographs["split"] == "test")
     test = radiographs.iloc[positions].reset_index(drop=True)
+    tested = [group for group in targets.GROUP_TARGET if group in set(test["group"])]
+    rows = [group for group in rows if group in tested] or tested
     columns = len(finished) + 1
     edge = min(WIDTH / columns, 2.2)
     figure, axes = plt.subplots(
@@ -325,11 +327,12 @@ def decision(runs, target="COVID"):
     """Net benefit of acting on each run's probability of a target, over thresholds.
 
     Args:
-        runs: Finished runs.
+        runs: Finished runs; one that was tested on radiographs of one kind alone has no curve.
         target: One of the targets.
     """
     style()
     figure, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    runs = [run for run in runs if calibration.has_both(run.test_predictions, target)]
     for run, colour in zip(runs, sns.color_palette("colorblind")):
         curves = calibration.net_benefit(run.test_predictions, target)
         curve = curves[curves["strategy"] == "model"]
@@ -340,7 +343,8 @@ def decision(runs, target="COVID"):
         axis.plot(everyone["threshold"], everyone["net_benefit"], color=colour, linestyle=":")
     axis.axhline(0, color="black", linewidth=1)
     top = max(np.max(line.get_ydata()) for line in axis.lines)
-    axis.set_ylim(-0.25 * top, 1.3 * top)
+    if top > 0:
+        axis.set_ylim(-0.25 * top, 1.3 * top)
     axis.set(xlabel=f"Act on {target} above this probability", ylabel="Net benefit")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
     return _closed(figure)

@@ -267,6 +267,11 @@ def predictive_values(runs, name):
     rows = []
     for run in runs:
         cells = {"Arm": run_label(*run.key)}
+        if not calibration.has_both(run.test_predictions, "COVID"):
+            rows.append(
+                cells | {"Said": "undefined: needs test radiographs with COVID and without"}
+            )
+            continue
         for row in calibration.predictive_value(run.test_predictions, "COVID").itertuples():
             cells[f"{100 * row.prevalence:g}\u00a0% ill"] = interval(row.value, row.low, row.high)
         rows.append(cells)
