@@ -14,7 +14,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 
 _HOST = re.sub(r"\W", "_", socket.gethostname())
 
@@ -122,7 +122,8 @@ def locked(path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"cxr: waiting for another process that works on {path}", file=sys.stderr)
+            waited = printable(f"cxr: waiting for another process that works on {path}")
+            print(waited, file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
 

@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -331,7 +331,12 @@ def _explain_apart(profile, experiment, where):
     """Explains in a process of its own on TensorFlow, the one backend of tf-keras-vis."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=_take_tensorflow) as apart:
-        apart.submit(_explain, profile, experiment, where).result()
+        try:
+            apart.submit(_explain, profile, experiment, where).result()
+        except BrokenExecutor as error:
+            raise ChildProcessError(
+                f"the process that explains {where} was killed, as where memory is short"
+            ) from error
 
 
 def _take_tensorflow():
