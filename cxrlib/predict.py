@@ -151,7 +151,7 @@ def network(run):
         raise InputError(f"{path} is not there: {again}")
     from cxrlib.networks import models  # seconds: Keras comes with it
 
-    return models.load(path)
+    return models.load(path, run.architecture, run.info.get("image_size"))
 
 
 def _rows(model, run, paths):

@@ -99,4 +99,5 @@ def summary(measured, by, level=0.95):
 
 
 def _means(sums):
-    return sums[:, :-1] / sums[:, -1:]
+    with np.errstate(invalid="ignore"):  # no patient is left: NaN
+        return sums[:, :-1] / sums[:, -1:]

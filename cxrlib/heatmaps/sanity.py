@@ -377,7 +377,7 @@ def retrain(profile, run, *, seed, shuffled=False):
             label=folder.name,
             lines=True,
         )
-    return models.load(folder / "model.keras")
+    return models.load(folder / "model.keras", run.architecture, profile.image_size)
 
 
 def shuffle(radiographs, seed):

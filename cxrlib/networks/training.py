@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from cxrlib import metrics
+from cxrlib import columns, metrics
 from cxrlib.files import reading, replacing, write_csv
 from cxrlib.networks import models
 from cxrlib.networks.backend import PRECISIONS, devices, keras, shared
@@ -79,7 +79,8 @@ def train(
             if len(history):
                 newest = _checkpoint(folder, len(history))
                 with reading(newest):
-                    model = _with_measures(keras.saving.load_model(newest))
+                    begun = models.load(newest, architecture, pixels.shape[1], compile=True)
+                    model = _with_measures(begun)
             else:
                 model = start(architecture, pixels.shape[1], weights, schedule, precision)
             recorder = _Recorder(folder, history, schedule)
@@ -108,8 +109,9 @@ def train(
         history = recorder.history
     if history["val_loss"].isna().all():
         raise Diverged(f"training diverged: no validation loss in {len(history)} epochs")
-    trained = models.load(_checkpoint(folder, best_epoch(history)))
-    model = _in_float32(trained, architecture, pixels.shape[1])
+    edge = pixels.shape[1]
+    trained = models.load(_checkpoint(folder, best_epoch(history)), architecture, edge)
+    model = _in_float32(trained, architecture, edge)
     predictions = predict(model, pixels, radiographs, ("validation", "test"), schedule.batch_size)
     write_csv(predictions, folder / "predictions.csv")
     test = predictions[predictions["split"] == "test"]
@@ -259,8 +261,7 @@ def _read_history(folder):
     path = folder / "history.csv"
     if not path.exists():
         return pd.DataFrame({"epoch": []})
-    with reading(path):
-        history = pd.read_csv(path)
+    history = columns.read_history(path)
     if (folder / "model.keras").exists():
         return history
     kept = len(history)

@@ -122,7 +122,7 @@ def execute(name, profile, output):
             raise InputError(f"{source} is damaged ({error}): `cxr pair` makes it anew") from error
         except (DeadKernelError, TimeoutError) as error:
             raise ChildProcessError(
-                f"notebook {name}: its kernel was killed or never answered, as where memory is short"
+                f"notebook {name}: its kernel was killed or never began: is memory short?"
             ) from error
         _fold_injected(temporary)
     failed.unlink(missing_ok=True)

@@ -398,7 +398,7 @@ def _model(profile, experiment, arm):
     from cxrlib.networks import models  # seconds: Keras comes with it
 
     run = study.train(profile, experiment, arm)
-    return models.load(run.folder / "model.keras")
+    return models.load(run.folder / "model.keras", run.architecture, profile.image_size)
 
 
 def _paired(before, after):

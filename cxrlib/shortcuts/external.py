@@ -87,5 +87,5 @@ def _elsewhere(profile, experiment, arm, root):
     from cxrlib.networks import models  # seconds: Keras comes with it
 
     collection = cohorts.apart(cohorts.read_covid_chestxray(root), study.everything(profile))
-    model = models.load(run.folder / "model.keras")
+    model = models.load(run.folder / "model.keras", run.architecture, profile.image_size)
     return run, model, collection.assign(split="test", copy=0)

@@ -323,7 +323,8 @@ def _explain(profile, experiment, where):
     from cxrlib import heatmaps
     from cxrlib.networks import models  # seconds: Keras comes with them
 
-    model, cache = models.load(where / "model.keras"), pixels(profile, experiment)
+    model = models.load(where / "model.keras", image_size=profile.image_size)
+    cache = pixels(profile, experiment)
     heatmaps.write(where / "heatmaps.npy", model, cache, radiographs(profile, experiment))
 
 
@@ -335,7 +336,7 @@ def _explain_apart(profile, experiment, where):
             apart.submit(_explain, profile, experiment, where).result()
         except BrokenExecutor as error:
             raise ChildProcessError(
-                f"the process that explains {where} was killed, as where memory is short"
+                f"the process that explains {where} was killed: is memory short?"
             ) from error
 
 
@@ -474,7 +475,7 @@ def _train(profile, experiment, where, facts, began, weights, lines):
         info |= {"state": runs.NOT_RUN, "reason": str(error)}
         files.write_json(info, where / "run.json")
         return runs.load(where)
-    model = models.load(where / "model.keras")
+    model = models.load(where / "model.keras", facts["architecture"], profile.image_size)
     if running == "tensorflow":
         heatmaps.write(where / "heatmaps.npy", model, cache, table)
     else:
