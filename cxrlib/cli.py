@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cxrlib import files
-from cxrlib.errors import InputError, InputWarning
+from cxrlib.errors import InputError, InputWarning, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,7 +60,8 @@ def study(
         profile = os.path.relpath(_from_root(profile), files.root())
     command = [
         sys.executable, "-m", "snakemake", "book" if book else "arms",
-        "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={profile}",
+        # Quoted, because Snakemake reads a value as YAML: `a: b.yml` would be a mapping.
+        "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={_quoted(profile)}",
         # The lock below outlives no process, so a killed study needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
     ]  # fmt: skip
@@ -68,6 +70,7 @@ def study(
         if not (on / "config.yaml").is_file():
             raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
         command += ["--workflow-profile", str(on)]
+    _need_home()
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with files.locked(files.root() / "runs" / "study") as lock:
@@ -99,6 +102,30 @@ def _check_data(settings):
         studies.cohort(trial)
 
 
+def _quoted(path):
+    return json.dumps(str(path), ensure_ascii=False)
+
+
+def _need_home():
+    """Refuses to start where Snakemake or Jupyter would fail at once: containers may lack a home.
+
+    Raises:
+        InputError: A folder that they write to cannot be written.
+    """
+    from jupyter_core import paths
+    from platformdirs import user_cache_path
+
+    for folder in (user_cache_path("snakemake"), Path(paths.jupyter_runtime_dir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(
+                f"{folder} cannot be written ({error.strerror}): set HOME to a folder that can be,"
+                " as in `HOME=/tmp cxr study`"
+            ) from error
+
+
 def _waited_for(process):
     """Waits for a process to end, also where Ctrl-C stops it: it may have jobs to call back."""
     try:
@@ -122,15 +149,15 @@ def _check(settings, others):
     found = reproduction.compare(these, others)
     _print_table("Against the other study", found.drop(columns="differs").round(4))
     for facts in dict.fromkeys(filter(None, found["differs"])):
-        print(f"made otherwise: {facts}")
+        _say(f"made otherwise: {facts}")
     apart = found[~found["verdict"].isin(reproduction.REPRODUCED)]
     if len(apart):
         names = ", ".join(
             f"{row.experiment} {row.arm} ({row.verdict})" for row in apart.itertuples()
         )
-        print(f"cxr: not reproduced: {names}", file=sys.stderr)
+        _say(f"cxr: not reproduced: {names}", file=sys.stderr)
         raise typer.Exit(1)
-    print("reproduced: every arm came out as it did there")
+    _say("reproduced: every arm came out as it did there")
 
 
 @app.command()
@@ -153,7 +180,7 @@ def train(
     if weights is not None and not weights.is_file():
         raise InputError(f"no weights file {weights}")
     run = studies.train(settings, chosen, found, weights=weights, lines=lines, retry=True)
-    print(f"{chosen.name} {run.arm}: {run.info.get('reason', run.info['state'])}  {run.folder}")
+    _say(f"{chosen.name} {run.arm}: {run.info.get('reason', run.info['state'])}  {run.folder}")
 
 
 @app.command()
@@ -179,10 +206,10 @@ def external(
     place = place or data
     predictions = elsewhere.test(settings, chosen, found, place)
     patients = predictions["patient"].nunique()
-    print(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
+    _say(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
     if lungs is not None:
         measured = elsewhere.lung_attention(settings, chosen, found, place, lungs)
-        print(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
+        _say(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
 
 
 @app.command()
@@ -196,8 +223,8 @@ def shortcuts(
     settings = profiles.read(_from_root(profile))
     folder = files.root() / "results" / settings.name / "shortcuts"
     for line in shortcut.measure(settings, folder):
-        print(line, flush=True)
-    print(folder)
+        _say(line)
+    _say(folder)
 
 
 @app.command()
@@ -213,13 +240,15 @@ def predict(
     table = predictions.predict(found, images)
     read = table[table["error"] == ""].drop(columns="error")
     if as_json:
-        print(json.dumps(predictions.report(found, table), indent=2, allow_nan=False))
+        _say(*json.dumps(predictions.report(found, table), indent=2, allow_nan=False).split("\n"))
     elif len(read):
-        print(read.to_string(index=False, float_format="{:.3f}".format))
+        _say_table(read, index=False, float_format="{:.3f}".format)
     if len(read):
-        print(predictions.NOTICE, file=sys.stderr if as_json else sys.stdout)
+        _say(predictions.NOTICE, file=sys.stderr if as_json else sys.stdout)
     if len(read) < len(table):
-        raise InputError("\ncxr: ".join(table["error"][table["error"] != ""]))
+        *others, last = table["error"][table["error"] != ""]
+        _say(*(f"cxr: {error}" for error in others), file=sys.stderr)
+        raise InputError(last)
 
 
 @app.command()
@@ -244,8 +273,8 @@ def explain(
     found = predictions.explain(_run(run), image, target, method)
     named = output or Path(f"{image.stem}-{found['target']}.png")
     output = predictions.write_png(found["overlay"], named, another=output is None)
-    print(found["probabilities"].to_string(float_format="{:.3f}".format))
-    print(f"{output} shows where the run finds {found['target']}.\n{predictions.NOTICE}")
+    _say_table(found["probabilities"], float_format="{:.3f}".format)
+    _say(f"{output} shows where the run finds {found['target']}.", predictions.NOTICE)
 
 
 def _run(folder):
@@ -293,7 +322,7 @@ def unpack(
     from cxrlib.study import runs
 
     for path in packed or []:
-        print(runs.unpack(path))
+        _say(runs.unpack(path))
 
 
 @app.command()
@@ -314,7 +343,7 @@ def keep(profile: ProfileFile = QUICK):
         found = runs.load_all(studies.folder(trial))
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
         for path in runs.keep(ended, place):
-            print(path.relative_to(files.root()))
+            _say(path.relative_to(files.root()))
 
 
 @data.command()
@@ -328,7 +357,7 @@ def get(
     from cxrlib.cohort import download
 
     folder, found = download.get(name, folder)
-    print(f"{folder} {'holds it already' if found else 'holds it now'}")
+    _say(f"{folder} {'holds it already' if found else 'holds it now'}")
 
 
 @data.command()
@@ -353,8 +382,12 @@ def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or you
 
 
 def _print_table(title, frame):
-    shown = frame.to_string(index=False, max_colwidth=60) if len(frame) else "none"
-    print(f"{title}\n\n{shown}\n")
+    _say(title, "")
+    if len(frame):
+        _say_table(frame, index=False, max_colwidth=60)
+    else:
+        _say("none")
+    _say("")
 
 
 @paper.command()
@@ -368,7 +401,7 @@ def audit(
     shown = papers.summary(findings)
     agree = f"{numbers['agrees'].sum()} of the {len(numbers)} printed values"
     _print_table(f"{agree} follow from the counts. Per cent; intervals of 95 %", shown)
-    print("\n".join(f"{name}: {papers.FINDINGS[name]}" for name in shown["Finding"].unique()))
+    _say(*(f"{name}: {papers.FINDINGS[name]}" for name in shown["Finding"].unique()))
     if csv is not None:
         files.write_new(findings.to_csv(index=False).encode(), csv)
 
@@ -379,7 +412,22 @@ def pair():
     from cxrlib.pages import notebooks
 
     for path in notebooks.write_pairs():
-        print(path.relative_to(files.root()))
+        _say(path.relative_to(files.root()))
+
+
+def _say(*lines, file=None):
+    """Prints lines: whatever is in a name commands no terminal, and begins no line of its own."""
+    for line in lines:
+        print(printable(str(line)), file=file or sys.stdout, flush=True)
+
+
+def _say_table(frame, **how):
+    """Prints a table as pandas writes it."""
+    _say(*frame.map(_cell).to_string(**how).split("\n"))
+
+
+def _cell(value):
+    return printable(value) if isinstance(value, str) else value
 
 
 def _ending(path, wanted):
@@ -398,25 +446,28 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
     text = f"cxr: {message}"
     if not issubclass(category, InputWarning):
         text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
-    print(text, file=file or sys.stderr)
+    _say(text, file=file or sys.stderr)
 
 
 def main():
-    """Runs the command; bad input ends in one line and status 2, a full disk in status 1."""
+    """Runs the command; bad input ends in one line and status 2, the machine's want in status 1."""
     for stream in (sys.stdout, sys.stderr):  # names are bytes: some no terminal can print
         stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning
     try:
         app()
     except InputError as error:
-        print(f"cxr: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(error, 2)
     except OSError as error:
-        print(
-            f"cxr: {error}: nothing half-written was left; mend it and run again", file=sys.stderr
-        )
-        sys.exit(1)
+        _fail(f"{error}: nothing half-written was left; mend it and run again", 1)
+    except MemoryError as error:
+        _fail(f"too little memory ({error}): close what else runs, or take a smaller profile", 1)
     except SystemExit as end:
         if end.code == STOPPED:
-            print("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)
+            _say("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)
         raise
+
+
+def _fail(message, status):
+    _say(f"cxr: {message}", file=sys.stderr)
+    sys.exit(status)

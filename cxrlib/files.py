@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import fcntl
 import glob
 import hashlib
@@ -9,12 +10,13 @@ import json
 import os
 import re
 import socket
+import stat
 import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 
 _HOST = re.sub(r"\W", "_", socket.gethostname())
 
@@ -107,16 +109,27 @@ def _is_alive(process):
 def reading(path):
     """Reports a file that is there and cannot be read as damaged.
 
+    The body reads one file and does nothing else: what a parser raises on damage can be anything.
+
     Raises:
         InputError: It is damaged; the message names it.
+        OSError: It cannot be opened.
+        MemoryError: It does not fit in memory.
     """
     try:
         yield
-    # Keras raises a TypeError for what another version wrote.
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        # HDF5 and seeks before a file's start raise an OSError that names no file.
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         reason = str(error).strip().splitlines()
         raise InputError(
-            f"{path} is damaged ({reason[0] if reason else 'cut short'}): delete it and run again"
+            f"{path} is damaged ({reason[0][:200] if reason else 'cut short'}):"
+            " delete it and run again"
         ) from error
 
 
@@ -136,7 +149,8 @@ def locked(path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"cxr: waiting for another process that works on {path}", file=sys.stderr)
+            waited = printable(f"cxr: waiting for another process that works on {path}")
+            print(waited, file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
 
@@ -173,13 +187,49 @@ def digests(paths):
 
 
 def _state(path):
-    stat = Path(path).stat()
-    return f"{path} {stat.st_size} {stat.st_mtime_ns}"
+    known = Path(path).stat()
+    return f"{path} {known.st_size} {known.st_mtime_ns}"
 
 
 def _digest(path):
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def refuse_odd(packed, most):
+    """Refuses a zip archive that cannot be unpacked safely, before anything of it is.
+
+    Args:
+        packed: The open `zipfile.ZipFile`.
+        most: Bytes that its files may have together.
+
+    Raises:
+        ValueError: A file of it would leave its folder, is a link, is encrypted, is compressed in
+            an unknown way or lies dozens of folders deep; or they are too large or too many.
+    """
+    members = packed.infolist()
+    size = sum(member.file_size for member in members)
+    if size > most or len(members) > _MEMBERS:
+        raise ValueError(f"{len(members)} files of {size} bytes: too large")
+    for member in members:
+        path = PurePosixPath(member.filename)
+        name = printable(member.filename)[:80]
+        if path.is_absolute() or ".." in path.parts or "\0" in member.filename:
+            raise ValueError(f"not to be trusted: it holds {name!r}")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"not to be trusted: {name!r} is a link")
+        if member.flag_bits & 1:
+            raise ValueError(f"{name!r} is encrypted: unpack it by hand")
+        if member.compress_type not in _METHODS:
+            raise ValueError(
+                f"{name!r} is compressed by method {member.compress_type}, unknown here"
+            )
+        if len(path.parts) > _DEEPEST:
+            raise ValueError(f"folders in folders, {len(path.parts)} deep")
+
+
+_MEMBERS, _DEEPEST = 10**6, 32
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
 def write_new(content, path, another=False):
@@ -223,10 +273,16 @@ def write_json(value, path):
 
 
 def read_json(path):
-    """Reads a JSON file.
+    """Reads a JSON file of at most a megabyte.
 
     Raises:
         InputError: It is damaged.
     """
-    with reading(path):
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+    with reading(path), Path(path).open("rb") as file:
+        content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise ValueError(f"longer than {_LONGEST} bytes")
+        return json.loads(content.decode("utf-8"))
+
+
+_LONGEST = 2**20

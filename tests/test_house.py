@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    "errors", "files", "targets", "phantom", "metrics", "images", "cohort", "networks", "labels",
+    "errors", "files", "columns", "targets", "phantom", "metrics", "images", "cohort", "networks", "labels",
     "heatmaps", "study", "paper", "shortcuts", "pages", "predict", "cli",
 )  # fmt: skip
 """In the order of the study: a room imports from those before it only."""

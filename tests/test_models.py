@@ -1,6 +1,8 @@
 """The three networks are the paper's to the parameter."""
 
+import random
 import socket
+import zipfile
 
 import numpy as np
 import pytest
@@ -168,3 +170,46 @@ def test_a_network_of_an_earlier_version_that_took_scaled_pixels_is_refused(tmp_
     models.keras.Model(model.layers[1].output, model.output).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match="made by an earlier version"):
         models.load(tmp_path / "model.keras")
+
+
+def saved(tmp_path, model):
+    model.save(tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+def test_a_network_that_is_not_the_runs_is_named(tmp_path):
+    three = models.build("efficient", 121)
+    three = models.keras.Model(
+        three.input, models.layers.Dense(3)(three.layers[-2].output), name="efficient"
+    )
+    with pytest.raises(InputError, match=r"model\.keras is damaged .*gives .*no five probabil"):
+        models.load(saved(tmp_path, three))
+    lost = models.build("efficient", 121)
+    lost.layers[-1].set_weights([w * np.nan for w in lost.layers[-1].get_weights()])
+    with pytest.raises(InputError, match=r"model\.keras is damaged .*targets/kernel is no number"):
+        models.load(saved(tmp_path, lost))
+    right = saved(tmp_path, models.build("efficient", 121))
+    assert models.load(right, "efficient", 121).name == "efficient"
+    with pytest.raises(InputError, match=r"model\.keras is damaged .*network is efficient"):
+        models.load(right, "resnet50", 121)
+    with pytest.raises(InputError, match=r"takes .None, 121, 121, 3., the run's images are 128 px"):
+        models.load(right, "efficient", 128)
+
+
+def test_a_damaged_network_is_named(tmp_path):
+    path = saved(tmp_path, models.build("efficient", 121))
+    content, rng = path.read_bytes(), random.Random(3)
+    config = content.index(b"config.json")
+    wrong = [b"", b"x", content[:-9], content[: len(content) // 2], rng.randbytes(5000)]
+    wrong += [content[: config + 40] + rng.randbytes(60) + content[config + 100 :]]
+    with zipfile.ZipFile(path) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    for told in (b"", b"{}", b"[" * 9**5, b'{"class_name": "Dense", "config": {"units": 3}}'):
+        with zipfile.ZipFile(path, "w") as odd:
+            for name, own in members.items():
+                odd.writestr(name, told if name == "config.json" else own)
+        wrong.append(path.read_bytes())
+    for told in wrong:
+        path.write_bytes(told)
+        with pytest.raises(InputError, match=r"model\.keras is damaged .*delete it and run again"):
+            models.load(path)

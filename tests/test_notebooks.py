@@ -4,6 +4,8 @@ import ast
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from cxrlib.errors import InputError
 from cxrlib.pages import notebooks
 from cxrlib.study import profiles
 
+CXR = Path(sys.executable).with_name("cxr")
 TEXTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.md"))
 each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 
@@ -134,3 +137,19 @@ def test_an_unknown_notebook_is_refused_with_those_there_are(project):
     (project / "notebooks" / "01-one.md").touch()
     with pytest.raises(InputError, match="no notebook '02-two': there are 01-one"):
         notebooks.execute("02-two", profiles.Profile(), project / "out.ipynb")
+
+
+def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
+    """As where memory is short."""
+    (project / "notebooks").mkdir()
+    text = TEXTS[0].read_text(encoding="utf-8").split("```{code-cell}")
+    killed = " ipython3\nimport os\nos.kill(os.getpid(), 9)\n```\n"
+    notebook = notebooks.pair("```{code-cell}".join([*text[:2], killed]))
+    (project / "notebooks" / "01-one.ipynb").write_text(notebook)
+    command = [CXR, "notebook", "01-one", "out.ipynb", "--profile", "mine.yml"]
+    (project / "mine.yml").write_text("name: mine\n")
+    outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("cxr: notebook 01-one: its kernel was killed")
+    assert outcome.stderr.count("\n") == 1
+    assert not list(project.glob("*.ipynb")) + list(project.glob(".*.ipynb"))

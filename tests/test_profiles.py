@@ -217,3 +217,38 @@ def test_what_yaml_would_make_of_a_slip_is_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message) as caught:
         profiles.read(tmp_path / "p.yml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("threads: 99999999", "threads is 99999999: at most 1024"),
+        ("copies: 1000000000", "copies is 1000000000: at most 1000"),
+        ("image_size: 100000", "image_size is 100000: at most 4096"),
+        ("epochs: 10001", "epochs is 10001: at most 10000"),
+        ("normal: 2000000", "normal is 2000000: at most 1000000"),
+        ("epochs: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("epochs: 0x" + "f" * 5000, "epochs is a number of too many digits"),
+        ("more_seeds: [0x" + "f" * 5000 + "]", "seed is a number of too many digits"),
+        ("mark_tie: " + "9" * 400, "mark_tie is a number of too many digits"),
+        (f"more_seeds: {list(range(99))}", "more_seeds has 99 seeds: at most 60"),
+        ("name: " + "a" * 500, "name has 500 letters: at most 60"),
+        ("arms: " + "[" * 60000, "must hold `name: value` lines"),
+        ("- " * 20000, "must hold `name: value` lines"),
+        ("a: &a [x]\nb: [*a, *a]", "line 1: a profile has no &, "),
+        ("data: !!timestamp x", "line 1: a profile has no &, "),
+        ("data: 2020-13-45", "is not YAML: month must be in 1..12"),
+        ('data: "\\e[31m"', r"data is '\\x1b.31m': no path has such letters"),
+        ("#" * 2**17, "is longer than 65536 bytes"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_profile_that_no_machine_could_run_is_refused_at_once_in_a_short_line(
+    tmp_path, text, message
+):
+    (tmp_path / "odd.yml").write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        profiles.read(tmp_path / "odd.yml")
+    assert str(caught.value).startswith(str(tmp_path / "odd.yml"))
+    assert len(str(caught.value)) < 800
+    assert str(caught.value).isprintable()

@@ -22,7 +22,8 @@ def test_a_damaged_run_says_what_to_do(tmp_path):
 
 
 def test_a_run_of_another_version_is_told_by_what_it_lacks(tmp_path):
-    (tmp_path / "run.json").write_text('{"experiment": "A", "arm": "efficient", "weights": "none"}')
+    told = {"experiment": "A", "arm": "efficient", "weights": "none", "cohort": "phantom"}
+    (tmp_path / "run.json").write_text(json.dumps({**told, "split": "paper", "seed": 1}))
     with pytest.raises(InputError, match=r"lacks architecture, state: .*another version"):
         runs.load(tmp_path)
 
@@ -39,7 +40,8 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path, name):
 def test_keeping_a_run_leaves_network_and_pictures_behind(tmp_path):
     folder = tmp_path / "runs" / "A" / "efficient"
     folder.mkdir(parents=True)
-    facts = dict.fromkeys(runs.FACTS, "x") | {"experiment": "A", "arm": "efficient"}
+    facts = dict.fromkeys(runs.FACTS, "x") | {"experiment": "A", "arm": "efficient", "seed": 1}
+    facts |= {"architecture": "efficient", "weights": "none", "state": runs.RUNNING}
     (folder / "run.json").write_text(json.dumps(facts))
     for name in ("history.csv", "model.keras", "heatmaps.npy"):
         (folder / name).write_text("x")
@@ -49,17 +51,12 @@ def test_keeping_a_run_leaves_network_and_pictures_behind(tmp_path):
 
 
 def test_histories_of_several_arms_are_joined_with_their_names(tmp_path):
-    made = []
-    for arm in ("efficient", "resnet50-none"):
-        folder = tmp_path / "A" / arm
-        folder.mkdir(parents=True)
-        pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5]}).to_csv(folder / "history.csv")
-        architecture, _, weights = arm.partition("-")
-        info = {"experiment": "A", "arm": arm, "architecture": architecture, "state": "finished"}
-        (folder / "run.json").write_text(json.dumps({**info, "weights": weights or "none"}))
-        made.append(runs.load(folder))
+    made = [make_run(tmp_path, "efficient"), make_run(tmp_path, "resnet50")]
     joined = runs.join_histories(made)
-    assert joined.groupby("arm")["epoch"].max().to_dict() == {"efficient": 2, "resnet50-none": 2}
+    assert joined.groupby("arm")["epoch"].max().to_dict() == {
+        "efficient-none": 2,
+        "resnet50-none": 2,
+    }
     with pytest.raises(InputError, match="none of these runs is finished"):
         runs.join_histories([])
 

@@ -3,8 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from docutils import nodes
+from docutils.core import publish_doctree
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from myst_parser.parsers.docutils_ import Parser
 
 from cxrlib import cohort
+from cxrlib.errors import printable
 from cxrlib.pages import tables
 from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import GROUPS
@@ -16,9 +22,42 @@ def test_a_table_is_one_numbered_directive_and_html_for_jupyterlab():
     shown = tables.Table(frame, "Who & what.", "tab-x")._repr_mimebundle_()
     lines = shown["text/markdown"].splitlines()
     assert lines[:3] == ["```{csv-table} Who & what.", ":name: tab-x", ":header-rows: 1"]
-    assert lines[4:] == ["Arm", '"a, b"', "<c>", "```"]
+    assert lines[4:] == ["Arm", '"a, b"', "\\<c>", "```"]
     assert "Who &amp; what." in shown["text/html"]
     assert "&lt;c&gt;" in shown["text/html"]
+
+
+MARKUP = [
+    "<img src=x onerror=alert(1)>", "<!-- c -->", "$x^2$", "$$x$$", "{{ a }}", "{math}`x`", "- a",
+    "[x](javascript:alert(1))", "![a](b)", "[^1]: x", "[a]: b", "1. x", "1)", "12.", "> q", "# h",
+    "+ a", "+3.0 (−1.0\u00a0to\u00a0+7.0)", "```{raw} html", ":::{note}", "(a)=", "% c", "=", "***",
+    "`c`", "*e* __u__", "&lt;b&gt;", "&#60;", "a|b", "\\", "x\\", "~~s~~", "---", "Who & what.", "",
+    '"q" \'s\'', "a, b", "densenet121_none",
+]  # fmt: skip
+
+
+def read_as_the_book_does(table):
+    """Gives the cells of a table, first its head, as MyST reads them."""
+    extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+    settings = {"myst_enable_extensions": extensions, "report_level": 1, "halt_level": 1}
+    markdown = table._repr_mimebundle_()["text/markdown"]
+    page = publish_doctree(markdown, parser=Parser(), settings_overrides=settings)
+    assert not list(page.findall(nodes.raw)) + list(page.findall(nodes.math))
+    assert [title.astext() for title in page.findall(nodes.title)] == [table.caption]
+    return [cell.astext() for cell in page.findall(nodes.entry)]
+
+
+def test_no_cell_head_or_caption_becomes_markup():
+    table = tables.Table(pd.DataFrame({"<b>A": MARKUP}), "<script>x</script> and $y$", "tab-x")
+    assert read_as_the_book_does(table) == ["<b>A", *MARKUP]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(exclude_categories=("Cs", "Zs"))), st.text("`$<{[*_&:-+#>1.)(=%| \n"))
+def test_whatever_text_is_in_a_cell_is_shown(wild, sharp):
+    cells = [wild, sharp]
+    shown = read_as_the_book_does(tables.Table(pd.DataFrame({"A": cells}), "c", "t"))
+    assert shown == ["A", *(printable(cell).strip(" ") for cell in cells)]
 
 
 def test_the_overall_table_has_each_arm_over_the_papers_values(these):

@@ -25,6 +25,14 @@
     return element;
   }
 
+  /* Makes an element of an SVG. */
+  function drawn(tag, attributes, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+
   function select(name, choices, changed) {
     const chooser = make("select", { name, onchange: changed });
     fill(chooser, choices);
@@ -82,18 +90,20 @@
 
   /* An SVG filter from grey to the heatmap's colours. */
   function colouring(colours, id) {
-    const rows = colours.map((row, i) => `<feFunc${"RGB"[i]} type="table" tableValues="${row.join(" ")}"/>`);
-    const holder = make("div", { class: "cxr-colouring", "aria-hidden": "true" });
-    holder.innerHTML =
-      `<svg width="0" height="0"><filter id="${id}" color-interpolation-filters="sRGB">` +
-      `<feComponentTransfer>${rows.join("")}</feComponentTransfer></filter></svg>`;
-    return holder;
+    const channels = colours.map((row, i) =>
+      drawn(`feFunc${"RGB"[i]}`, { type: "table", tableValues: row.join(" ") }));
+    const filter = drawn(
+      "filter",
+      { id, "color-interpolation-filters": "sRGB" },
+      drawn("feComponentTransfer", {}, ...channels),
+    );
+    const svg = drawn("svg", { width: 0, height: 0 }, filter);
+    return make("div", { class: "cxr-colouring", "aria-hidden": "true" }, svg);
   }
 
   function outlineOf(path, grid) {
-    const holder = make("span", { class: "cxr-lungs", "aria-hidden": "true" });
-    holder.innerHTML = `<svg viewBox="0 0 ${grid} ${grid}"><path d="${path}"/></svg>`;
-    return holder;
+    const svg = drawn("svg", { viewBox: `0 0 ${grid} ${grid}` }, drawn("path", { d: path }));
+    return make("span", { class: "cxr-lungs", "aria-hidden": "true" }, svg);
   }
 
   /* The dialog: one radiograph beside its heatmap. Returns it with a function that shows one. */

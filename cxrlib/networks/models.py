@@ -5,16 +5,19 @@ Keras 3 only: they build and train on any of its backends.
 
 import functools
 import socket
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from cxrlib.errors import InputError
-from cxrlib.files import reading
+import numpy as np
+
+from cxrlib.errors import InputError, printable
+from cxrlib.files import reading, refuse_odd
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.networks.backend import keras
 from cxrlib.targets import TARGETS
 
-layers = keras.layers
+layers, ops = keras.layers, keras.ops
 
 EFFICIENT_FILTERS = (16, 32, 48, 64, 80)
 
@@ -62,20 +65,48 @@ def build(architecture, image_size, weights=None):
     return _BUILDERS[architecture](image_size, weights)
 
 
-def load(path):
+def load(path, architecture=None, image_size=None, compile=False):
     """Reads a network that training left, to predict and explain.
 
+    Args:
+        path: The `.keras` file.
+        architecture, image_size: What it must be by its run's facts; None takes any.
+        compile: Read what goes on training, too.
+
     Raises:
-        InputError: The file is damaged, or an earlier version's, whose networks took other inputs.
+        InputError: The file is damaged, holds another network, or an earlier version's, whose
+            networks took other inputs.
     """
     with reading(path):
-        model = keras.saving.load_model(path, compile=False)
-    if not any(isinstance(layer, layers.Rescaling) for layer in model.layers):
-        raise InputError(
-            f"{path} was made by an earlier version, whose networks took pixels from 0 to 1:"
-            " delete its folder and train it again"
-        )
+        with zipfile.ZipFile(path) as packed:
+            refuse_odd(packed, _LARGEST)
+        model = keras.saving.load_model(path, compile=compile)
+        if not any(isinstance(layer, layers.Rescaling) for layer in model.layers):
+            raise InputError(
+                f"{path} was made by an earlier version, whose networks took pixels from 0 to 1:"
+                " delete its folder and train it again"
+            )
+        _refuse_other(model, architecture, image_size)
     return model
+
+
+_LARGEST = 2**30
+"""Bytes of a network at most: three times ResNet-50 with what its optimizer remembers."""
+
+
+def _refuse_other(model, architecture, image_size):
+    """Raises ValueError where a network is none of ours, or its weights are no numbers."""
+    if model.name not in ARCHITECTURES or architecture not in (None, model.name):
+        raise ValueError(f"its network is {printable(str(model.name))[:40]}")
+    taken, given = model.input_shape, model.output_shape
+    edge = image_size or (taken[1] if len(taken) == 4 else None)
+    if taken != (None, edge, edge, 3) or edge is None:
+        raise ValueError(f"its network takes {taken}, the run's images are {image_size} px")
+    if given != (None, len(TARGETS)):
+        raise ValueError(f"its network gives {given}: no five probabilities")
+    for variable in model.weights:
+        if not np.isfinite(ops.convert_to_numpy(variable)).all():
+            raise ValueError(f"a weight of {variable.path} is no number")
 
 
 def _deep(architecture, application, image_size, weights):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from cxrlib import columns
 from cxrlib.files import reading, replacing, write_csv
 from cxrlib.networks import ARCHITECTURES, models
 from cxrlib.networks.backend import PRECISIONS, devices, keras, shared
@@ -58,9 +59,10 @@ def fit(folder, recipe, pixels, radiographs, *, label="", lines=False, bench=Non
             history = _fit(folder, recipe, pixels, radiographs, history, progress, bench)
         if history["val_loss"].isna().all():
             raise Diverged(f"training diverged: no validation loss in {len(history)} epochs")
-        trained = models.load(_checkpoint(folder, best_epoch(history)))
+        architecture, edge = recipe.architecture, pixels.shape[1]
+        trained = models.load(_checkpoint(folder, best_epoch(history)), architecture, edge)
         with replacing(folder / "model.keras") as temporary:
-            _in_float32(trained, recipe.architecture, pixels.shape[1]).save(temporary)
+            _in_float32(trained, architecture, edge).save(temporary)
     _remove_checkpoints(folder)
     return history
 
@@ -73,7 +75,8 @@ def _fit(folder, recipe, pixels, radiographs, history, progress, bench):
         if len(history):
             newest = _checkpoint(folder, len(history))
             with reading(newest):
-                model = _with_measures(keras.saving.load_model(newest))
+                begun = models.load(newest, recipe.architecture, pixels.shape[1], compile=True)
+                model = _with_measures(begun)
         else:
             model = start(recipe, pixels.shape[1], bench)
         recorder = _Recorder(folder, history, schedule)
@@ -228,8 +231,7 @@ def _read_history(folder):
     path = folder / "history.csv"
     if not path.exists():
         return pd.DataFrame({"epoch": []})
-    with reading(path):
-        history = pd.read_csv(path)
+    history = columns.read_history(path)
     if (folder / "model.keras").exists():
         return history
     kept = len(history)

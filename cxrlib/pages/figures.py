@@ -50,6 +50,7 @@ def style():
             "axes.spines.top": False,
             "axes.spines.right": False,
             "figure.constrained_layout.use": True,
+            "text.parse_math": False,  # a $ in a file's name is no formula
         }
     )
 

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import logging
 import re
 from pathlib import Path
 
@@ -117,13 +118,16 @@ def execute(name, profile, output):
             kept beside it as `NN-name.failed.ipynb`, out of the book's way.
 
     Raises:
-        InputError: No such notebook, or a cell failed: which one, and its error.
+        InputError: No such notebook, it is damaged, or a cell failed: which one, and its error.
+        ChildProcessError: The machine ended the kernel.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     source = files.root() / "notebooks" / f"{name}.ipynb"
     if not source.exists():
         raise InputError(f"no notebook {name!r}: there are {', '.join(names())}")
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it is said below
     parameters = {key: _plain(value) for key, value in dataclasses.asdict(profile).items()}
     output = Path(output)
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
@@ -144,6 +148,12 @@ def execute(name, profile, output):
             raise InputError(
                 f"notebook {name}, cell {error.cell_index}: {error.ename}: {error.evalue}"
                 f" (what it had done is in {failed})"
+            ) from error
+        except (ValueError, KeyError, papermill.PapermillException) as error:
+            raise InputError(f"{source} is damaged ({error}): `cxr pair` makes it anew") from error
+        except (DeadKernelError, TimeoutError) as error:
+            raise ChildProcessError(
+                f"notebook {name}: its kernel was killed or never began: is memory short?"
             ) from error
         _fold_injected(temporary)
     failed.unlink(missing_ok=True)

@@ -3,11 +3,14 @@
 import dataclasses
 import html
 import io
+import numbers
+import re
 
 import numpy as np
 import pandas as pd
 
 from cxrlib import metrics, paper
+from cxrlib.errors import printable
 from cxrlib.labels import (
     COVERED,
     LABELS,
@@ -33,8 +36,8 @@ class Table:
     """A frame with a caption, shown numbered in the book and as HTML in JupyterLab.
 
     Args:
-        frame: DataFrame; cells are shown as they are.
-        caption: One line.
+        frame: DataFrame; cells are text, of which nothing becomes markup.
+        caption: One line of text.
         name: Label that prose refers to with {numref}.
     """
 
@@ -51,11 +54,26 @@ class Table:
     def _markdown(self):
         """Writes the one directive that Jupyter Book numbers as a table."""
         rows = io.StringIO()
-        self.frame.to_csv(rows, index=False)
+        shown = self.frame.map(_escaped).set_axis(map(_escaped, self.frame.columns), axis=1)
+        shown.to_csv(rows, index=False)
         return (
-            f"```{{csv-table}} {self.caption}\n:name: {self.name}\n:header-rows: 1\n\n"
+            f"```{{csv-table}} {_escaped(self.caption)}\n:name: {self.name}\n:header-rows: 1\n\n"
             f"{rows.getvalue()}```"
         )
+
+
+_MARKUP = re.compile(
+    r"[\\`*_{}\[\]<$~]"  # code, emphasis, roles, links, HTML, formulas
+    r"|&(?=[#\w])"  # entities
+    r"|^[#>+\-:%=(|]|(?<=\d)[.)](?=\s|$)"  # blocks: headings, quotes, lists, comments, labels
+)
+
+
+def _escaped(cell):
+    """Writes text so that MyST shows it as it is: it may come from a file's name or a run.json."""
+    if cell is None or isinstance(cell, numbers.Number):
+        return cell
+    return _MARKUP.sub(r"\\\g<0>", printable(str(cell)).strip(" "))
 
 
 def overall(runs, name):

@@ -88,7 +88,7 @@ def retrain(profile, run, *, seed, shuffled=False):
         dealt = shuffle(radiographs, seed) if shuffled else radiographs
         pixels = study.pixels(profile, experiment)
         training.fit(folder, recipe, pixels, dealt, label=folder.name, lines=True)
-    return models.load(folder / "model.keras")
+    return models.load(folder / "model.keras", run.architecture, profile.image_size)
 
 
 def shuffle(radiographs, seed):

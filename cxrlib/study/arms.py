@@ -14,7 +14,7 @@ import platform
 import shutil
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -195,7 +195,8 @@ def _answer(plan):
         return
     from cxrlib.networks import models, training  # seconds: Keras comes with them
 
-    model = models.load(plan.folder / "model.keras")
+    size = plan.profile.image_size
+    model = models.load(plan.folder / "model.keras", plan.arm.architecture, size)
     radiographs = data.radiographs(plan.profile, plan.experiment)
     pixels = data.pixels(plan.profile, plan.experiment)
     batch = plan.profile.schedule(plan.experiment, plan.arm.architecture).batch_size
@@ -214,13 +215,19 @@ def _explain(plan):
     # In a process of its own: TensorFlow is the one backend of tf-keras-vis.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=_take_tensorflow) as apart:
-        apart.submit(_write_heatmaps, plan.profile, plan.experiment, plan.folder).result()
+        try:
+            apart.submit(_write_heatmaps, plan.profile, plan.experiment, plan.folder).result()
+        except BrokenExecutor as error:
+            raise ChildProcessError(
+                f"the process that explains {plan.folder} was killed: is memory short?"
+            ) from error
 
 
 def _write_heatmaps(profile, experiment, folder):
     from cxrlib.networks import models  # seconds: Keras comes with it
 
-    model, pixels = models.load(folder / "model.keras"), data.pixels(profile, experiment)
+    model = models.load(folder / "model.keras", image_size=profile.image_size)
+    pixels = data.pixels(profile, experiment)
     heatmaps.write(folder / "heatmaps.npy", model, pixels, data.radiographs(profile, experiment))
 
 

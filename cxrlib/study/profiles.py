@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import reprlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,26 @@ from pathlib import Path
 import yaml
 
 from cxrlib import images
-from cxrlib.errors import InputError, InputWarning
+from cxrlib.errors import InputError, InputWarning, printable
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study import experiments
 
 COHORTS = ("phantom", "coronahack", "folder")
 BY_IMAGE, BY_PATIENT = "paper", "by-patient"
 _FEWEST = {"normal": 3, "virus": 3, "bacteria": 3, "covid": 5}
+_MOST = {
+    "image_size": 4096, "normal": 10**6, "virus": 10**6, "bacteria": 10**6, "covid": 10**6,
+    "epochs": 10**4, "deep_epochs": 10**4, "batch_size": 4096, "norm_images": 10**6,
+    "copies": 1000, "threads": 1024, "folds": 10,
+}  # fmt: skip
+"""Far above any study's and below what kills a machine: TensorFlow dies of a million threads."""
+
+_LONGEST = 60
+"""Letters of a name, of which folders are made; and seeds of a study."""
+
+_BYTES = 2**16
+"""Size of a profile's file at most; one that names and explains every parameter has 2 kB."""
+
 INITIALISATIONS = (experiments.BEST, "imagenet", "none")
 
 
@@ -82,8 +96,7 @@ class Profile:
         known = {arm.name for e in experiments.EXPERIMENTS.values() for arm in e.arms}
         for arm in self.arms:
             _one_of("arms", arm, sorted(known))
-        if not self.name or set(self.name) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
-            raise InputError(f"name {self.name!r}: use small letters, digits, - and _")
+        _refuse_names(self)
         for name, least in {"image_size": 121, **_FEWEST}.items():
             value = getattr(self, name)
             everything = value == 0 and name in _FEWEST and self.cohort != "phantom"
@@ -95,11 +108,15 @@ class Profile:
                 raise InputError(f"{field.name} is {value}: it must be a finite number")
             if field.type in (int, float) and value < 0:
                 raise InputError(f"{field.name} is {value}: it cannot be negative")
+            if value and field.name in _MOST and value > _MOST[field.name]:
+                raise InputError(f"{field.name} is {value}: at most {_MOST[field.name]}")
         for seed in (self.seed, *self.more_seeds):
             if not 0 <= seed < 2**32:
-                raise InputError(f"seed is {seed}: it lies between 0 and {2**32 - 1}")
+                raise InputError(f"seed is {_shown(seed)}: it lies between 0 and {2**32 - 1}")
         if len({self.seed, *self.more_seeds}) <= len(self.more_seeds):
-            raise InputError(f"more_seeds is {list(self.more_seeds)}: each seed once, `seed` too")
+            raise InputError(
+                f"more_seeds is {_shown(list(self.more_seeds))}: each seed once, `seed` too"
+            )
         if self.folds == 1 or self.folds > 10:
             raise InputError(f"folds is {self.folds}: 0 for one split, or 2 to 10")
         if self.folds and self.split != BY_PATIENT:
@@ -190,6 +207,18 @@ class Profile:
         return arm.weights == experiments.BEST and arm.architecture in chosen
 
 
+def _refuse_names(profile):
+    """Refuses texts of which no folder can be made or found, and lists without end."""
+    if not profile.name or set(profile.name) - set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
+        raise InputError(f"name {_shown(profile.name)}: use small letters, digits, - and _")
+    if len(profile.name) > _LONGEST:
+        raise InputError(f"name has {len(profile.name)} letters: at most {_LONGEST}")
+    if printable(profile.data) != profile.data:
+        raise InputError(f"data is {_shown(profile.data)}: no path has such letters")
+    if len(profile.more_seeds) > _LONGEST:
+        raise InputError(f"more_seeds has {len(profile.more_seeds)} seeds: at most {_LONGEST}")
+
+
 def from_mapping(mapping):
     """Makes a profile from names and values.
 
@@ -199,9 +228,9 @@ def from_mapping(mapping):
     names = [field.name for field in dataclasses.fields(Profile)]
     for name in mapping:
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, 1)
+            near = difflib.get_close_matches(str(name)[:_LONGEST], names, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
-            raise InputError(f"unknown parameter {name!r}: {hint}")
+            raise InputError(f"unknown parameter {_shown(name)}: {hint}")
     return Profile(**mapping)
 
 
@@ -216,9 +245,11 @@ def read(path):
         there = ", ".join(sorted(str(file) for file in path.parent.glob("*.yml"))) or "none"
         raise InputError(f"no profile {path}: there are {there}")
     try:
-        mapping = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        mapping = yaml.load(_flat(path), _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from error
     if not isinstance(mapping, dict):
         raise InputError(f"{path} must hold `name: value` lines")
     for name in _FEWEST if mapping.get("cohort") == "folder" else ():
@@ -269,25 +300,63 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _flat(path):
+    """Reads the text of a profile, without what could make more of it than stands there.
+
+    Raises:
+        InputError: It is too long, lists in lists, or has an alias or a tag.
+    """
+    with path.open("rb") as file:
+        content = file.read(_BYTES + 1)
+    if len(content) > _BYTES:
+        raise InputError(f"{path} is longer than {_BYTES} bytes: it is no profile")
+    text = content.decode("utf-8")
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > 2:
+            raise InputError(f"{path} must hold `name: value` lines")
+        if getattr(event, "anchor", None) or getattr(event, "tag", None):
+            line = event.start_mark.line + 1
+            raise InputError(f"{path}, line {line}: a profile has no &, * or ! before its values")
+    return text
+
+
 def _typed(field, value):
     """Checks one value's type; whole numbers pass for floats and lists for tuples."""
+    if type(value) is int and value.bit_length() > 64:
+        raise InputError(f"{field.name} is {_shown(value)}")
     if field.type is float and type(value) is int:
         return float(value)
     if field.type in (int, float, str):
         if type(value) is not field.type:
             raise InputError(
-                f"{field.name} is {value!r} ({type(value).__name__}):"
+                f"{field.name} is {_shown(value)} ({type(value).__name__}):"
                 f" it must be {field.type.__name__}"
             )
         return value
     kind, what = (int, "whole numbers") if field.type == tuple[int, ...] else (str, "names")
     if not isinstance(value, list | tuple) or not all(type(item) is kind for item in value):
-        raise InputError(f"{field.name} is {value!r}: it must be a list of {what}")
+        raise InputError(f"{field.name} is {_shown(value)}: it must be a list of {what}")
     return tuple(value)
 
 
 def _one_of(name, value, choices):
     if value not in choices:
-        near = difflib.get_close_matches(str(value), choices, 1)
+        near = difflib.get_close_matches(value[:_LONGEST], choices, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InputError(f"{name}: unknown {value!r}{hint}: expected one of {', '.join(choices)}")
+        raise InputError(
+            f"{name}: unknown {_shown(value)}{hint}: expected one of {', '.join(choices)}"
+        )
+
+
+def _shown(value):
+    """Writes a value in a line of a message, whatever it is."""
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+# Python refuses to write a number of thousands of digits.
+_SHORT.repr_int = lambda n, _: repr(n) if n.bit_length() <= 64 else "a number of too many digits"

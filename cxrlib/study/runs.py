@@ -13,6 +13,7 @@ heatmaps.npy      one heatmap a test radiograph
 
 import json
 import re
+import reprlib
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -21,23 +22,84 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxrlib.errors import InputError
-from cxrlib.files import locked, read_json, reading, replacing, root
+from cxrlib import columns, images, metrics
+from cxrlib.columns import anything, number, one_of, text, whole
+from cxrlib.errors import InputError, printable
+from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root
+from cxrlib.networks import ARCHITECTURES
+from cxrlib.targets import TARGETS
 
 KEPT = (
     "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
     "attention.csv",
 )  # fmt: skip
-FACTS = ("experiment", "arm", "architecture", "weights", "state")
+FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "split", "seed")
 """What run.json says of every run; it says more of one that was trained."""
+
+TRAINED = (
+    "schedule", "epochs", "best_epoch", "images_per_epoch", "training_seconds", "precision",
+    "python", "machine", "versions",
+)  # fmt: skip
+"""What it also says of a finished one."""
 
 LEFT = ("history.csv", "predictions.csv", "metrics.csv", "model.keras", "heatmaps.npy")
 """Files that a finished run has left; one that was damaged and deleted is made anew."""
 
+FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
+NONE = "none of these runs is finished"
+
+_SCORES = {f"y_{target}": whole(0, 1) for target in TARGETS}
+_SCORES |= {f"p_{target}": number(0, 1) for target in TARGETS}
+_PLACED = {"file": text, "group": text, "patient": text}
+EXTERNAL = {**_PLACED, **_SCORES}
+PREDICTIONS = {**EXTERNAL, "copy": whole(), "split": one_of("validation", "test")}
+METRICS = {
+    "target": one_of("all", *TARGETS), "metric": text, "value": number(0, 1, missing=True),
+    "low": number(0, 1, missing=True), "high": number(0, 1, missing=True), "n": number(0),
+}  # fmt: skip
+ATTENTION = {
+    **_PLACED, "target": one_of(*TARGETS), "region": text, "energy": number(0, 1, missing=True),
+    "pointing": number(0, 1, missing=True), "area": number(0, 1), "gaussian": number(0, 1),
+}  # fmt: skip
+FINDINGS = {"finding": text, "group": anything, "reason": anything, "radiographs": whole()}
+"""What each table of a run must hold: column -> its check (see `columns`)."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Names of experiments and arms: no path can be made of them."""
 
-FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
+
+def _word(value):
+    return isinstance(value, str)
+
+
+def _count(value):
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _seconds(value):
+    return type(value) in (int, float) and 0 <= value < 1e12  # NaN is neither
+
+
+def _among(names):
+    return lambda value: isinstance(value, str) and value in names
+
+
+def _plain(value):
+    return isinstance(value, str) and _PLAIN.fullmatch(value) is not None
+
+
+_TYPES = {
+    "experiment": _plain, "arm": _plain, "architecture": _among(ARCHITECTURES),
+    "weights": _among(("none", "imagenet")), "state": _among((FINISHED, NOT_RUN, RUNNING)),
+    **dict.fromkeys(("epochs", "best_epoch", "images_per_epoch", "image_size"), _count),
+    **dict.fromkeys(("training_seconds", "last_session_seconds"), _seconds),
+    **dict.fromkeys(("cohort", "split", "precision", "python", "machine", "reason"), _word),
+    "seed": _count, "treatment": _among(images.TREATMENTS), "cover": _among(images.COVERS),
+    "schedule": lambda value: isinstance(value, dict) and _count(value.get("epochs")),
+    "versions": lambda value: isinstance(value, dict) and all(map(_word, value.values())),
+    "profile": lambda value: isinstance(value, dict),
+}  # fmt: skip
+"""What a fact of run.json must be, where it is told."""
 
 
 @dataclass(frozen=True)
@@ -85,41 +147,65 @@ class Run:
     @property
     def history(self):
         """DataFrame with one row an epoch: loss, accuracy, harsh_accuracy, val_*, learning_rate."""
-        return _table(self.folder / "history.csv")
+        path = self.folder / "history.csv"
+        history = columns.read_history(path)
+        with reading(path):
+            if self.finished and history["val_loss"].isna().all():
+                raise ValueError("no validation loss")
+        return history
 
     @property
     def predictions(self):
         """DataFrame: file, group, patient, copy, split, y_*, p_*; validation and test."""
-        return _table(self.folder / "predictions.csv")
+        return columns.read(self.folder / "predictions.csv", PREDICTIONS)
 
     @property
     def test_predictions(self):
         """The test rows of `predictions`, numbered from 0."""
-        predictions = self.predictions
-        return predictions[predictions["split"] == "test"].reset_index(drop=True)
+        return self._of_split("test")
 
     @property
     def validation_predictions(self):
         """The validation rows of `predictions`, numbered from 0."""
+        return self._of_split("validation")
+
+    def _of_split(self, split):
         predictions = self.predictions
-        return predictions[predictions["split"] == "validation"].reset_index(drop=True)
+        found = predictions[predictions["split"] == split].reset_index(drop=True)
+        with reading(self.folder / "predictions.csv"):
+            if found.empty:
+                raise ValueError(f"no {split} rows")
+        return found
 
     @property
     def metrics(self):
         """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
-        return _table(self.folder / "metrics.csv")
+        path = self.folder / "metrics.csv"
+        table = columns.read(path, METRICS)
+        with reading(path):
+            rows = list(zip(table["target"], table["metric"]))
+            lost = [name for name in metrics.NAMES if rows.count(name) != 1]
+            if lost:
+                raise ValueError(f"{' '.join(lost[0])} is not in it once")
+        return table
 
     @property
     def external(self):
         """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""
         path = self.folder / "external.csv"
-        return _table(path) if path.exists() else None
+        return columns.read(path, EXTERNAL) if path.exists() else None
+
+    @property
+    def findings(self):
+        """DataFrame as `cohort.count_findings` returns it; None if not tested elsewhere."""
+        path = self.folder / "findings.csv"
+        return columns.read(path, FINDINGS) if path.exists() else None
 
     @property
     def attention(self):
         """DataFrame as `external.lung_attention` returns it; None if not measured."""
         path = self.folder / "attention.csv"
-        return _table(path) if path.exists() else None
+        return columns.read(path, ATTENTION) if path.exists() else None
 
     @property
     def network(self):
@@ -137,14 +223,20 @@ class Run:
             raise InputError(f"{path} is not there: {again}")
         from cxrlib.networks import models  # seconds: Keras comes with it
 
-        return models.load(path)
+        return models.load(path, self.architecture, self.info.get("image_size"))
 
     @property
     def heatmaps(self):
         """uint8 memory map (n test radiographs, edge, edge), row by row `test_predictions`."""
         path = self.folder / "heatmaps.npy"
+        rows = len(self.test_predictions)
         with reading(path):
-            return np.load(path, mmap_mode="r")
+            maps = np.load(path, mmap_mode="r")
+            if maps.dtype != np.uint8 or maps.ndim != 3 or maps.shape[1] != maps.shape[2]:
+                raise ValueError(f"{maps.dtype} of shape {maps.shape}: no square pictures of bytes")
+            if len(maps) != rows or not maps.shape[1]:
+                raise ValueError(f"{len(maps)} pictures for {rows} test radiographs")
+        return maps
 
 
 def load(folder):
@@ -157,19 +249,27 @@ def load(folder):
     if not (folder / "run.json").is_file():
         raise InputError(f"no run in {folder}: `cxr train EXPERIMENT ARM` makes one")
     info = read_json(folder / "run.json")
-    missing = [fact for fact in FACTS if fact not in info]
+    _check_facts(info, folder / "run.json")
+    return Run(folder, info)
+
+
+def _check_facts(info, path):
+    """Refuses a run.json that lacks a fact, or in which one is not what it must be."""
+    if not isinstance(info, dict):
+        raise InputError(f"{path} is damaged (no facts): delete the folder and run again")
+    needed = (*FACTS, *TRAINED) if info.get("state") == FINISHED else FACTS
+    missing = [fact for fact in needed if fact not in info]
     if missing:
         raise InputError(
-            f"{folder / 'run.json'} lacks {', '.join(missing)}: made by another version?"
+            f"{path} lacks {', '.join(missing)}: made by another version?"
             " delete the folder and run again"
         )
-    for fact in ("experiment", "arm"):  # folders are named after them
-        if not _PLAIN.fullmatch(str(info[fact])):
+    for fact, right in _TYPES.items():
+        if fact in info and not right(info[fact]):
+            what = "is no name" if right is _plain else "is none that can be"
             raise InputError(
-                f"{folder / 'run.json'}: {fact} {info[fact]!r} is no name: delete the folder"
-                " and run again"
+                f"{path}: {fact} {reprlib.repr(info[fact])} {what}: delete the folder and run again"
             )
-    return Run(folder, info)
 
 
 def load_all(folder):
@@ -190,9 +290,15 @@ def chosen(runs):
     """Returns the run that speaks for an experiment: the lowest *validation* loss.
 
     Args:
-        runs: Runs of one experiment; at least one finished.
+        runs: Runs of one experiment.
+
+    Raises:
+        InputError: None is finished.
     """
-    return min((run for run in runs if run.finished), key=lambda run: run.history["val_loss"].min())
+    finished = [run for run in runs if run.finished]
+    if not finished:
+        raise InputError(NONE)
+    return min(finished, key=lambda run: run.history["val_loss"].min())
 
 
 def keep(runs, folder):
@@ -206,8 +312,14 @@ def keep(runs, folder):
 
     Returns:
         Paths of the folders written.
+
+    Raises:
+        InputError: A run does not lie in the folder that its facts name: it would be kept in the
+            place of another.
     """
     written = []
+    for run in runs:
+        _refuse_moved(run)
     for run in runs:
         target = Path(folder) / run.experiment / run.arm
         target.mkdir(parents=True, exist_ok=True)
@@ -219,6 +331,16 @@ def keep(runs, folder):
                 (target / name).unlink(missing_ok=True)  # of a run that was there before
         written.append(target)
     return written
+
+
+def _refuse_moved(run):
+    """Refuses a run in a folder of another name; "best" in a name is resolved in the facts."""
+    best = re.sub(r"-(none|imagenet)$", "-best", run.arm)
+    if run.folder.parent.name != run.experiment or run.folder.name not in (run.arm, best):
+        raise InputError(
+            f"{run.folder} holds {run.experiment} {run.arm} by its run.json: put it back where it"
+            " was made, or delete it"
+        )
 
 
 def pack(folder, path):
@@ -262,17 +384,49 @@ def unpack(path):
         told = next((name for name in packed.namelist() if _PLACE.fullmatch(name)), None)
         if told is None:
             raise ValueError("no run in it")
-        folder = root() / Path(told).parent
+        refuse_odd(packed, _LARGEST)
+        if packed.getinfo(told).file_size > 2**20:
+            raise ValueError("its run.json is longer than a megabyte")
+        place, facts = Path(told).parent, packed.read(told)
+        _check_facts(json.loads(facts), path)
+        others = set(packed.namelist()) - {str(place / name) for name in ("run.json", *LEFT)}
+        if others:
+            raise ValueError(f"it holds {printable(min(others))[:80]!r}, which is of no run")
+        folder = root() / place
         with locked(folder):
-            if _wanted(folder / "run.json", packed.read(told)):
-                unpacked = folder.with_name(f".{folder.name}.unpacked")
-                shutil.rmtree(unpacked, ignore_errors=True)  # of an unpacking that was killed
-                packed.extractall(unpacked)
-                shutil.rmtree(folder, ignore_errors=True)
-                (unpacked / Path(told).parent).rename(folder)
-                shutil.rmtree(unpacked)
+            if _wanted(folder / "run.json", facts):
+                _replace(folder, packed, place)
     return folder
 
+
+def _replace(folder, packed, place):
+    """Puts a packed run in a folder's place, whole and checked or not at all."""
+    unpacked = folder.with_name(f".{folder.name}.unpacked")
+    shutil.rmtree(unpacked, ignore_errors=True)  # of an unpacking that was killed
+    try:
+        packed.extractall(unpacked)
+        run = load(unpacked / place)
+        _refuse_moved(run)
+        check(run)
+        shutil.rmtree(folder, ignore_errors=True)
+        (unpacked / place).rename(folder)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def check(run):
+    """Reads all that a run has left but its network.
+
+    Raises:
+        InputError: One of its files is damaged; the message names it.
+    """
+    for name in ("history", "predictions", "metrics", "heatmaps", "external", "attention"):
+        if next(run.folder.glob(f"{name}.*"), None) is not None:
+            getattr(run, name)
+
+
+_LARGEST = 2**34
+"""Bytes of a packed run at most: ten times the largest network with a large study's heatmaps."""
 
 _PLACE = re.compile(r"runs/[^/.][^/]*/[^/.][^/]*/[^/.][^/]*/run\.json")
 """Where a run lies in a study, and its packed run.json too: runs/STUDY/EXPERIMENT/ARM/run.json."""
@@ -306,11 +460,6 @@ def join_attention(runs):
     return _joined(runs, "attention")
 
 
-def _table(path):
-    with reading(path):
-        return pd.read_csv(path)
-
-
 def _joined(runs, what):
     keys = ("experiment", "arm", "architecture", "weights")
     parts = [
@@ -329,5 +478,5 @@ def only_finished(parts):
         InputError: There is none.
     """
     if not parts:
-        raise InputError("none of these runs is finished")
+        raise InputError(NONE)
     return pd.concat(parts, ignore_index=True)
