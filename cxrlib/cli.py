@@ -1,5 +1,6 @@
 """The `cxr` command. It starts fast: nothing here imports Keras before it is needed."""
 
+import functools
 import json
 import os
 import subprocess
@@ -56,20 +57,7 @@ def study(
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     _check_data(settings)
-    if not profile.is_absolute():  # the same file from the study's folder, where all else runs
-        profile = os.path.relpath(_from_root(profile), files.root())
-    command = [
-        sys.executable, "-m", "snakemake", "book" if book else "arms",
-        # Quoted, because Snakemake reads a value as YAML: `a: b.yml` would be a mapping.
-        "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={_quoted(profile)}",
-        # The lock below outlives no process, so a killed study needs no unlocking by hand.
-        "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
-    ]  # fmt: skip
-    if on is not None:
-        on = _from_root(on).resolve()
-        if not (on / "config.yaml").is_file():
-            raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
-        command += ["--workflow-profile", str(on)]
+    command = _snakemake(profile, "book" if book else "arms", cores, on)
     _need_home()
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -87,6 +75,25 @@ def study(
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
     if check:
         _check(settings, others)
+
+
+def _snakemake(profile, wanted, cores, on):
+    """Returns the command that makes "arms" or the "book"."""
+    if not profile.is_absolute():  # the same file from the study's folder, where all else runs
+        profile = os.path.relpath(_from_root(profile), files.root())
+    command = [
+        sys.executable, "-m", "snakemake", wanted, "--snakefile", "Snakefile", "--cores", cores,
+        # Quoted, because Snakemake reads a value as YAML: `a: b.yml` would be a mapping.
+        "--config", f"profile={_quoted(profile)}",
+        # The study's lock outlives no process, so a killed one needs no unlocking by hand.
+        "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
+    ]  # fmt: skip
+    if on is None:
+        return command
+    on = _from_root(on).resolve()
+    if not (on / "config.yaml").is_file():
+        raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
+    return [*command, "--workflow-profile", str(on)]
 
 
 def _check_data(settings):
@@ -441,19 +448,19 @@ def _from_root(path):
     return path if path.exists() else files.root() / path
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None):
-    """Shows a warning about a user's input in one line, and others as Python does."""
-    text = f"cxr: {message}"
-    if not issubclass(category, InputWarning):
-        text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
-    _say(text, file=file or sys.stderr)
+def _show_warning(others, message, category, *where, **how):
+    """Shows a warning about a user's input in one line, and others as they were shown before."""
+    if issubclass(category, InputWarning):
+        _say(f"cxr: {message}", file=sys.stderr)
+    else:
+        others(message, category, *where, **how)
 
 
 def main():
     """Runs the command; bad input ends in one line and status 2, the machine's want in status 1."""
     for stream in (sys.stdout, sys.stderr):  # names are bytes: some no terminal can print
         stream.reconfigure(errors="backslashreplace")
-    warnings.showwarning = _show_warning
+    warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     try:
         app()
     except InputError as error:

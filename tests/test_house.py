@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    "errors", "files", "columns", "targets", "phantom", "metrics", "images", "cohort", "networks", "labels",
-    "heatmaps", "study", "paper", "shortcuts", "pages", "predict", "cli",
+    "errors", "files", "columns", "targets", "phantom", "metrics", "images", "cohort", "networks",
+    "labels", "heatmaps", "study", "paper", "shortcuts", "pages", "predict", "cli",
 )  # fmt: skip
 """In the order of the study: a room imports from those before it only."""
 
