@@ -60,28 +60,15 @@ def send(request, body, status=200, claimed=None, **headers):
     request.wfile.write(body)
 
 
-def start(request):
-    """Gives the byte from which a request wants the file, 0 where it wants it whole."""
-    return int(request.headers.get("Range", "bytes=0-")[6:-1])
-
-
-def send_from(request, first, content=CONTENT, stop=None, **headers):
-    """Answers as a server that can go on from the middle; stops early where asked to."""
-    body, rest = content[first:stop], len(content) - first
-    if first:
-        headers["Content_Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
-    send(request, body, 206 if first else 200, claimed=rest, ETag='"one"', **headers)
-
-
 @pytest.fixture(autouse=True)
 def direct(monkeypatch):
     """No proxy stands between the test and its own server, and no pause between attempts."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
 
 
 def fetch(url, path, **options):
-    return download.fetch(url, path, pause=0, **options)
+    return download.fetch(url, path, **options)
 
 
 def failure(folder, url, **options):
@@ -110,68 +97,50 @@ def test_a_file_with_other_content_is_downloaded_again(tmp_path):
     assert (tmp_path / "data.zip").read_bytes() == CONTENT
 
 
-def test_it_goes_on_where_it_was_cut(tmp_path):
-    def answer(request, _):
-        first = start(request)
-        send_from(request, first, stop=first + 300_000)
-
-    with serving(answer) as (url, asked):
-        fetch(url, tmp_path / "data.zip", sha256=DIGEST)
-    assert len(asked) == 4
-    assert asked[0].get("Range") is None
-    assert all(later["If-Range"] == '"one"' for later in asked[1:])
-    assert sum(int(later["Range"][6:-1]) for later in asked[1:]) > 0
-
-
-def test_a_server_that_cannot_go_on_is_asked_anew(tmp_path):
-    def answer(request, number):
-        cut = None if number == 3 else 400_000
-        send(request, CONTENT[:cut], claimed=len(CONTENT), Last_Modified="Wed, 01 Apr 2020")
-
-    with serving(answer) as (url, asked):
-        fetch(url, tmp_path / "data.zip", sha256=DIGEST)
-    assert len(asked) == 3
-    assert asked[1]["Range"].startswith("bytes=")
-
-
-def test_halves_of_two_versions_are_never_joined(tmp_path):
-    def answer(request, number):
-        if number == 1:
-            send(request, bytes(500_000), claimed=len(CONTENT), ETag='"old"')
-        else:
-            assert request.headers["If-Range"] == '"old"'
-            send(request, CONTENT, ETag='"new"')
-
-    with serving(answer) as (url, _):
-        fetch(url, tmp_path / "data.zip")
-    assert (tmp_path / "data.zip").read_bytes() == CONTENT
-
-
-def test_without_a_version_to_tell_it_begins_anew(tmp_path):
-    def answer(request, number):
-        send(request, CONTENT if number == 2 else CONTENT[:500_000], claimed=len(CONTENT))
-
-    with serving(answer) as (url, asked):
-        fetch(url, tmp_path / "data.zip", sha256=DIGEST)
-    assert "Range" not in asked[1]
-
-
-def test_another_part_than_was_asked_for_is_not_written(tmp_path):
-    def answer(request, number):
-        if number == 1:
-            send_from(request, 0, stop=500_000)
-        else:
-            send(request, CONTENT[:9], 206, Content_Range="bytes 0-8/1000000", ETag='"one"')
-
-    with serving(answer) as (url, asked):
-        failure(tmp_path, url)
-        assert len(asked) == 1 + download.ATTEMPTS
-
-
 def test_a_server_that_cuts_at_the_same_place_for_ever_is_given_up(tmp_path):
     with serving(lambda r, _: send(r, CONTENT[:50_000], claimed=len(CONTENT))) as (url, asked):
         assert "cut again and again" in failure(tmp_path, url)
-        assert len(asked) == 1 + download.ATTEMPTS
+        assert len(asked) == download.ATTEMPTS
+
+
+def test_a_download_that_was_cut_begins_anew(tmp_path):
+    def answer(request, number):
+        send(request, CONTENT[: None if number == 3 else 400_000], claimed=len(CONTENT))
+
+    with serving(answer) as (url, asked):
+        fetch(url, tmp_path / "data.zip")
+        assert len(asked) == 3
+    assert (tmp_path / "data.zip").read_bytes() == CONTENT
+
+
+def redirect(request, target):
+    request.send_response(302)
+    if target is not None:
+        request.send_header("Location", target)
+    request.send_header("Content-Length", "0")
+    request.end_headers()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda r: send(r, b"0123456789", 206, Content_Range="bytes 0-9/50000"), "says 206"),
+        (lambda r: send(r, b"", 204), "says 204"),
+        (lambda r: send(r, b"", 203), "says 203"),
+        (lambda r: redirect(r, None), "says 302"),
+        (lambda r: redirect(r, "http://[::1"), "an address that is none"),
+        (lambda r: redirect(r, "http://a..b:99999999/"), "an address that is none"),
+        (lambda r: redirect(r, "file:///etc/passwd"), "an address that is none"),
+        (lambda r: redirect(r, r.path), "no connection"),
+        (lambda r: send(r, CONTENT, claimed="many"), "says that it is 'many' bytes long"),
+        (lambda r: send(r, CONTENT, claimed="-5"), "says that it is '-5' bytes long"),
+        (lambda r: send(r, CONTENT, claimed="²"), "bytes long"),
+        (lambda r: r.wfile.write(b"no HTTP at all\r\n\r\n"), "no connection"),
+    ],
+)
+def test_an_answer_that_is_not_the_whole_file_never_counts_as_one(tmp_path, answer, reason):
+    with serving(lambda request, _: answer(request)) as (url, _):
+        assert reason in failure(tmp_path, url)
 
 
 def test_corrupt_content_is_refused(tmp_path):
@@ -191,8 +160,7 @@ def test_a_server_that_stalls_once_is_asked_for_the_rest(tmp_path):
     done = threading.Event()
 
     def answer(request, number):
-        first = start(request)
-        send_from(request, first, stop=first + 600_000)
+        send(request, CONTENT[: 600_000 if number == 1 else None], claimed=len(CONTENT))
         if number == 1:
             done.wait()
 
@@ -236,10 +204,10 @@ def test_without_a_network_it_says_so(tmp_path):
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
-    def full(*args):
+    def full(*args, **how):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(download, "_append", full)
+    monkeypatch.setattr(requests.Response, "iter_content", full)
     with serving(lambda request, _: send(request, CONTENT)) as (url, asked):
         with pytest.raises(OSError, match=r"No space left.*data\.zip"):
             fetch(url, tmp_path / "data.zip")
@@ -331,7 +299,7 @@ def cohen(monkeypatch):
     answers = []
     with serving(lambda request, _: answers.pop(0)(request)) as (url, asked):
         real = download.fetch
-        monkeypatch.setattr(download, "fetch", lambda _, path: real(url, path, pause=0))
+        monkeypatch.setattr(download, "fetch", lambda _, path: real(url, path))
         yield answers, asked
 
 

@@ -5,30 +5,30 @@ nothing that looks like a dataset.
 """
 
 import errno
-import hashlib
 import shutil
-import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+import pooch
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from cxrlib import files
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, printable
 
 ATTEMPTS = 5
-"""Attempts in a row that may bring nothing new before a download is given up."""
+"""Attempts before a download is given up."""
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a server counts as stalled."""
 
-PAUSE = 1.0
-"""Seconds to wait after a cut; doubled with each attempt that brings nothing."""
-
 CHUNK = 2**14
+LARGEST = 2**36
+"""Bytes that a dataset's archive may unpack to."""
+
 KAGGLE = "praveengovi/coronahack-chest-xraydataset"
 COHEN = "cec70df07d40383581484c70bb6ada1e6a2fc077"
 """A commit after July 2020; its own README counts 654 frontal radiographs."""
@@ -140,19 +140,21 @@ DATASETS = {
 }
 
 
-def fetch(url, path, sha256=None, timeout=TIMEOUT, pause=PAUSE):
-    """Downloads a file, going on where a cut stopped it.
+class _Refused(Exception):
+    """An answer that another attempt would not better."""
 
-    Where the server cannot go on from the middle, or the file there has changed, it begins anew.
-    Cuts, stalls and errors of the server are tried again until `ATTEMPTS` in a row brought nothing
-    new.
+
+def fetch(url, path, sha256=None, timeout=TIMEOUT):
+    """Downloads a file, whole or not at all.
+
+    Cuts, stalls and errors of the server are tried again, `ATTEMPTS` times in all, from the
+    beginning: the archives that are had here cannot be gone on with from the middle.
 
     Args:
         url: What to download.
         path: Where to keep it; a file that is there, with the right content, is kept.
         sha256: Hexadecimal digest of the right content, where it is known.
         timeout: Seconds without a byte after which the server counts as stalled.
-        pause: Seconds to wait after a cut; doubled with each attempt that brings nothing.
 
     Returns:
         `path`, which holds the whole content.
@@ -162,80 +164,55 @@ def fetch(url, path, sha256=None, timeout=TIMEOUT, pause=PAUSE):
         OSError: It cannot be written. Nothing is left behind.
     """
     path = Path(path)
-    if path.is_file() and sha256 in (None, _digest(path)):
+    if path.is_file() and sha256 in (None, pooch.file_hash(path)):
         return path
+    pooch.get_logger().setLevel("WARNING")
     with files.replacing(path) as temporary:
-        _receive(url, temporary, timeout, pause)
-        if sha256 is not None and _digest(temporary) != sha256:
-            raise InputError(f"{url} is not the file that is wanted: its SHA-256 differs")
+        name = temporary.name
+        keeper = pooch.create(
+            temporary.parent, "", registry={name: sha256}, urls={name: url},
+            retry_if_failed=ATTEMPTS - 1,
+        )  # fmt: skip
+        bar = tqdm(desc=path.name, total=1, unit="B", unit_scale=True, disable=None)
+        ask = pooch.HTTPDownloader(
+            bar, CHUNK, timeout=timeout, hooks={"response": _look},
+            headers={"Accept-Encoding": "identity"},
+        )  # fmt: skip
+        try:
+            keeper.fetch(name, downloader=ask)
+        except (_Refused, ValueError, requests.RequestException, HTTPError) as error:
+            raise InputError(f"{url} cannot be had: {_reason(error)}") from error
+        finally:
+            bar.close()
     return path
 
 
-def _digest(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _look(response, **kwargs):
+    """Refuses an answer that cannot be the whole file; pooch would take it for one.
 
-
-def _receive(url, path, timeout, pause):
-    """Writes what a URL holds to a file, attempt by attempt."""
-    failures, most, version = 0, 0, None
-    bar = tqdm(desc=path.name.lstrip("."), unit="B", unit_scale=True, disable=None)
-    with bar, path.open("wb") as file:
-        while True:
-            try:
-                with _ask(url, file.tell(), version, timeout) as response:
-                    version = _version(response)
-                    _append(response, file, bar)
-                return
-            except requests.RequestException as error:
-                failures = 0 if file.tell() > most else failures + 1
-                if failures >= ATTEMPTS or not _may_pass(error):
-                    raise InputError(f"{url} cannot be had: {_reason(error)}") from error
-            most = max(most, file.tell())
-            time.sleep(pause * 2**failures)
-
-
-def _ask(url, start, version, timeout):
-    """Requests a URL from some byte on, if it still is the version that the first bytes are of."""
-    headers = {"Accept-Encoding": "identity"}
-    if start and version:
-        headers |= {"Range": f"bytes={start}-", "If-Range": version}
-    response = requests.get(url, headers=headers, stream=True, timeout=timeout)
-    response.raise_for_status()
-    return response
-
-
-def _version(response):
-    """Returns what tells this version of a file from others, or None."""
-    tag = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
-
-
-def _append(response, file, bar):
-    """Writes a response where it belongs: after what is there or, if it is the whole, anew."""
-    if response.status_code != requests.codes.partial_content:
-        file.seek(0)
-        file.truncate()
-    elif not response.headers.get("Content-Range", "").startswith(f"bytes {file.tell()}-"):
-        raise requests.RequestException("another part than was asked for")
-    bar.n = file.tell()
-    bar.total = bar.n + int(response.headers.get("Content-Length", 0)) or None
-    for chunk in response.iter_content(CHUNK):
-        file.write(chunk)
-        bar.update(len(chunk))
-
-
-def _may_pass(error):
-    """Returns whether to try again: a server that refuses will refuse again."""
-    if not isinstance(error, requests.HTTPError):
-        return True
-    status = error.response.status_code
-    return status >= 500 or status in (requests.codes.too_many, requests.codes.request_timeout)
+    Raises:
+        _Refused: The server does not want to give it, or gives something else.
+        requests.HTTPError: The server has trouble of its own, which may pass.
+    """
+    status, said = response.status_code, f"{response.status_code} {response.reason}"
+    if response.is_redirect:
+        return
+    if status >= 500 or status in (requests.codes.too_many, requests.codes.request_timeout):
+        raise requests.HTTPError(f"the server says {said}", response=response)
+    if status != requests.codes.ok:
+        raise _Refused(f"the server says {said}")
+    length = response.headers.get("Content-Length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise _Refused(f"the server says that it is {printable(length)[:40]!r} bytes long")
 
 
 def _reason(error):
-    if isinstance(error, requests.HTTPError):
-        return f"the server says {error.response.status_code} {error.response.reason}"
+    if isinstance(error, (_Refused, requests.HTTPError)):
+        return str(error)
+    if "known hash" in str(error):
+        return "it is not the file that is wanted: its SHA-256 differs"
+    if isinstance(error, ValueError):
+        return "the server sends on to an address that is none"
     if "timed out" in str(error):
         return "the server stalled"
     return "there is no connection, or it was cut again and again"
@@ -259,18 +236,11 @@ def unpack(archive, folder):
     """
     building = _fresh(folder)
     try:
-        with zipfile.ZipFile(archive) as members:
-            for name in members.namelist():
-                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                    raise InputError(f"{archive} is not to be trusted: it holds {name!r}")
+        with files.reading(archive), zipfile.ZipFile(archive) as members:
+            files.refuse_odd(members, LARGEST)
             members.extractall(building)
         tops = list(building.iterdir())
         (tops[0] if len(tops) == 1 and tops[0].is_dir() else building).replace(folder)
-    except Exception as error:  # a damaged archive raises anything, also a seek to before its start
-        of_disk = isinstance(error, OSError) and error.errno != errno.EINVAL
-        if of_disk or isinstance(error, InputError):
-            raise
-        raise InputError(f"{archive} is damaged: delete it and get it again") from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return folder
