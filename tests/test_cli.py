@@ -198,13 +198,13 @@ def test_data_check_says_what_is_there_what_was_changed_and_what_is_wrong(projec
     assert outcome.stderr == ""
 
 
-def test_a_study_that_cannot_be_run_ends_before_anything_is_trained(project):
+def test_a_study_that_cannot_be_run_ends_before_anything_is_trained(project, refused):
     for i in range(9):
         cv2.imwrite(str(project / f"{i}.png"), GREY)
     rows = [f"{i}.png,normal" for i in range(9)]
     (project / "mine.csv").write_text("\n".join(["file,group", *rows]))
     odd = profile(project, cohort="folder", data="mine.csv")
-    assert "a study needs two groups" in refused(project, "study", *odd)
+    assert "a study needs two groups" in refused("study", *odd)
     assert not list(project.glob("runs/*/*"))
 
 
