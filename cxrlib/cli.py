@@ -45,9 +45,11 @@ def study(
     ] = None,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
-    from cxrlib import profiles
+    from cxrlib import pairs, profiles
 
     settings = profiles.read(_from_root(profile))
+    if book:
+        _say_written(pairs.settle_all())  # so that an edit of either half is shown
     if check:
         from cxrlib import experiments, runs  # pandas comes with them
 
@@ -242,9 +244,10 @@ def notebook(
     profile: ProfileFile = QUICK,
 ):
     """Run one notebook with a profile; an incomplete output never stays behind."""
-    from cxrlib import notebooks, profiles
+    from cxrlib import notebooks, pairs, profiles
 
     _ending(output, ".ipynb")
+    _say_written(pairs.settle(name))
     notebooks.execute(name, profiles.read(_from_root(profile)), output)
 
 
@@ -344,11 +347,15 @@ def audit(
 
 @app.command()
 def pair():
-    """Make each notebook's .ipynb anew from its text, NN-name.md."""
-    from cxrlib import notebooks
+    """Bring the halves of each notebook, NN-name.md and .ipynb, in step: the edited one is kept."""
+    from cxrlib import pairs
 
-    for path in notebooks.write_pairs():
-        print(path.relative_to(files.root()))
+    _say_written(pairs.settle_all())
+
+
+def _say_written(paths):
+    for path in paths:
+        print(f"{path.relative_to(files.root())}: brought in step with its other half", flush=True)
 
 
 def _ending(path, wanted):
