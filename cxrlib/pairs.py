@@ -1,15 +1,16 @@
 """The two halves of each notebook, NN-name.md and NN-name.ipynb, kept in step.
 
 People review the text; papermill and JupyterLab open the .ipynb; either may be edited. The .ipynb
-carries a digest of the cells that both last held, so a half whose cells still have this digest is
-the older one, and is written anew from the other. Where neither has it, both were edited, and a
-person decides. Times of change play no part: a clone has its own.
+carries digests of the cells that both last held, so a half whose cells still have these digests is
+the older one, and is written anew from the other. Where neither has them, both were edited, and a
+person decides. Times of change do not count: a clone has its own.
 """
 
 import difflib
 import hashlib
 import itertools
 import json
+import os
 import re
 
 import jupytext
@@ -21,7 +22,7 @@ from jupytext.myst import MystMetadataParsingError
 from cxrlib import files
 from cxrlib.errors import InputError
 
-UNREADABLE = (
+_UNREADABLE = (
     ValueError, TypeError, KeyError, AttributeError, NotImplementedError,
     yaml.YAMLError, MystMetadataParsingError, nbformat.ValidationError,
 )  # fmt: skip
@@ -69,6 +70,9 @@ def settle(name, older=""):
     for path, content, _ in changed:
         with files.replacing(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
+    text, notebook = _paths(name)
+    if text.stat().st_mtime_ns < notebook.stat().st_mtime_ns:
+        os.utime(text)  # Jupytext opens no .ipynb that is newer than its text
     return [path for path, _, _ in changed]
 
 
@@ -102,20 +106,23 @@ def agree(name, text, notebook):
         has them too. The .ipynb has no output, and its cells keep their identifiers.
 
     Raises:
-        InputError: Both halves were edited: which cells differ. Or a half cannot be read, or
-            holds what a text cannot.
+        InputError: Both halves were edited: which cells differ. Or a half cannot be read, is
+            empty where the other one is not, or holds what a text cannot.
     """
     theirs = None if notebook is None else _parse(f"notebooks/{name}.ipynb", notebook)
     if text is None:
         return agree(name, _text(theirs), notebook)
     ours = _parse(f"notebooks/{name}.md", text)
-    if theirs is not None and _cells(ours) != _cells(theirs):
+    if theirs is not None and _digests(ours) != _digests(theirs):
+        if not (ours.cells and theirs.cells):
+            empty = f"notebooks/{name}" + (".ipynb" if ours.cells else ".md")
+            raise InputError(f"{empty} is empty: delete it, and `cxr pair` makes it from the other")
         paired = theirs.metadata.get("cxr", {}).get("paired")
-        if paired == _digest(ours):
+        if paired == _digests(ours):
             text = in_the_form_of(text, _text(theirs))
             ours = _parse(f"notebooks/{name}.md", text)
-        elif paired != _digest(theirs):
-            raise InputError(_apart(name, ours, theirs))
+        elif paired != _digests(theirs):
+            raise InputError(_apart(name, [*_digests(ours), *(paired or [])], theirs))
     return text, _ipynb(ours, theirs)
 
 
@@ -138,7 +145,7 @@ def in_the_form_of(older, text):
     forms = {_meaning(form): form for _, form in _OPTIONS.findall(older)}
     formed = _OPTIONS.sub(lambda found: found[1] + forms.get(_meaning(found[2]), found[2]), text)
     formed = _HEADER.sub(lambda _: header[0], formed)
-    return formed if _cells(_parse("text", formed)) == _cells(_parse("text", text)) else text
+    return formed if _digests(_parse("text", formed)) == _digests(_parse("text", text)) else text
 
 
 def _paths(name):
@@ -167,8 +174,9 @@ def _parse(path, content):
     try:
         notebook = jupytext.reads(content, "md:myst") if is_text else nbformat.reads(content, 4)
         told = jupytext.reads(_text(notebook), "md:myst")
-        _cells(told)
-    except UNREADABLE as error:
+        told.metadata = notebook.metadata
+        nbformat.writes(told)  # YAML has dates, JSON has not
+    except _UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise InputError(f"{path} cannot be read as a notebook ({reason}): mend it") from error
     cells = [cell for cell in notebook.cells if cell.cell_type != "markdown" or cell.source.strip()]
@@ -183,7 +191,6 @@ def _parse(path, content):
                 f"{path}, cell {number} cannot be told as text (is a fence left open?): mend it"
             )
         again["id"] = cell.get("id")
-    told.metadata = notebook.metadata
     return told
 
 
@@ -206,39 +213,32 @@ def _ipynb(notebook, older):
 
     The same text and older notebook always give the same bytes.
     """
-    cells, named = _cells(notebook), [] if older is None else older.cells
+    cells, named = _digests(notebook), [] if older is None else older.cells
     names = {}
-    matcher = difflib.SequenceMatcher(None, _cells(older) if older else [], cells, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, _digests(older) if older else [], cells, autojunk=False)
     for _, i, i_end, j, j_end in matcher.get_opcodes():
         names |= {b: named[a]["id"] for a, b in zip(range(i, i_end), range(j, j_end))}
     free = (f"cell-{n:02d}" for n in itertools.count())
     for number, cell in enumerate(notebook.cells):
         cell["id"] = names.get(number) or next(n for n in free if n not in names.values())
     notebook.metadata.pop("jupytext", None)
-    notebook.metadata["cxr"] = {"paired": _digest(notebook)}
+    notebook.metadata["cxr"] = {"paired": cells}
     notebook.nbformat_minor = 5
     return nbformat.writes(notebook) + "\n"
 
 
-def _cells(notebook):
-    """Lists a notebook's cells in a form to compare: kind, source and metadata."""
-    return [
-        json.dumps([*_plain(cell), cell.metadata], sort_keys=True, default=str)
-        for cell in notebook.cells
-    ]
+def _digests(notebook):
+    """Digests each cell: its kind, source and metadata."""
+    cells = [json.dumps([*_plain(cell), cell.metadata], sort_keys=True) for cell in notebook.cells]
+    return [hashlib.sha256(cell.encode()).hexdigest()[:12] for cell in cells]
 
 
-def _digest(notebook):
-    return hashlib.sha256("\n".join(_cells(notebook)).encode()).hexdigest()[:16]
-
-
-def _apart(name, ours, theirs):
-    """Says where the halves of a notebook differ that were both edited."""
-    known = _cells(ours)
+def _apart(name, known, theirs):
+    """Says which cells of an .ipynb are neither in its text nor older ones."""
     new = [
         f"cell {number} ({cell.source.strip()[:30]!r})"
-        for number, (cell, told) in enumerate(zip(theirs.cells, _cells(theirs)), 1)
-        if told not in known
+        for number, (cell, digest) in enumerate(zip(theirs.cells, _digests(theirs)), 1)
+        if digest not in known
     ]
     where = f"the .md lacks {' and '.join(new)}" if new else "its cells are fewer or elsewhere"
     return (

@@ -10,7 +10,7 @@ import jupytext
 import nbformat
 import pytest
 
-from cxrlib import notebooks, profiles
+from cxrlib import notebooks, pairs, profiles
 from cxrlib.errors import InputError
 
 TEXTS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.md"))
@@ -23,9 +23,11 @@ def code_cells(text):
 
 @each
 def test_the_pair_agrees_and_holds_no_output(text):
-    pair = text.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert pair == notebooks.pair(text.read_text(encoding="utf-8")), "run: cxr pair"
-    assert all(not cell.get("outputs") for cell in nbformat.reads(pair, 4).cells)
+    halves = [half.read_text(encoding="utf-8") for half in (text, text.with_suffix(".ipynb"))]
+    assert list(pairs.agree(text.stem, *halves)) == halves, "run: cxr pair"
+    cells = nbformat.reads(halves[1], 4).cells
+    assert [cell.source for cell in cells] == [cell.source for cell in jupytext.read(text).cells]
+    assert all(not cell.get("outputs") for cell in cells)
 
 
 @each
@@ -107,23 +109,6 @@ def test_a_chapters_parameters_are_a_profile_before_anything_is_injected(text):
         if "parameters" in cell.metadata.get("tags", []):
             exec(cell.source, names)
     assert notebooks.begin(names) == profiles.Profile()
-
-
-def test_a_pair_is_the_same_bytes_every_time_and_keeps_every_word():
-    text = TEXTS[0].read_text(encoding="utf-8")
-    assert notebooks.pair(text) == notebooks.pair(text)
-    theirs = [cell.source for cell in nbformat.reads(notebooks.pair(text), 4).cells]
-    assert theirs == [cell.source for cell in jupytext.reads(text, fmt="md:myst").cells]
-
-
-def test_pairing_writes_only_what_changed(project):
-    (project / "notebooks").mkdir()
-    text = project / "notebooks" / "01-one.md"
-    text.write_text(TEXTS[0].read_text(encoding="utf-8"), encoding="utf-8")
-    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
-    assert notebooks.write_pairs() == []
-    text.write_text(text.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
-    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
 
 
 def test_an_unknown_notebook_is_refused_with_those_there_are(project):
