@@ -5,6 +5,7 @@ JupyterLab asks here because notebooks/jupyter_lab_config.json tells it to; the 
 """
 
 import contextlib
+import json
 from pathlib import Path
 
 from jupytext import AsyncTextFileContentsManager
@@ -35,7 +36,7 @@ class Chapters(AsyncTextFileContentsManager):
         if name is None or model["type"] != "notebook":
             return await super().save(model, path)
         with _shown():
-            older = pairs.check(name)
+            older = pairs.check(name, json.dumps(model["content"]))
         saved = await super().save(model, path)
         with _shown():
             pairs.settle(name, older)

@@ -62,29 +62,35 @@ def settle(name, older=""):
     Raises:
         InputError: As from `agree`; nothing was written.
     """
-    text, notebook = halves = _read(name)
+    paths, halves = _paths(name), _read(name)
     if halves == (None, None):
         return []
-    wanted = agree(name, text and in_the_form_of(older, text), notebook)
-    changed = [found for found in zip(_paths(name), wanted, halves) if found[1] != found[2]]
-    for path, content, _ in changed:
-        with files.replacing(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-    text, notebook = _paths(name)
-    if text.stat().st_mtime_ns < notebook.stat().st_mtime_ns:
-        os.utime(text)  # Jupytext opens no .ipynb that is newer than its text
-    return [path for path, _, _ in changed]
+    text = halves[0] and in_the_form_of(older, halves[0])
+    changed = []
+    for path, half, wanted in zip(paths, halves, agree(name, text, halves[1])):
+        if half != wanted:
+            with files.replacing(path) as temporary:
+                temporary.write_text(wanted, encoding="utf-8")
+            changed.append(path)
+    if paths[0].stat().st_mtime_ns < paths[1].stat().st_mtime_ns:
+        os.utime(paths[0])  # Jupytext opens no .ipynb that is newer than its text
+    return changed
 
 
-def check(name):
-    """Refuses a notebook whose .ipynb holds an edit that its text lacks.
+def check(name, content):
+    """Refuses to write a notebook that no text can hold, or over an edit that its text lacks.
+
+    Args:
+        name: The notebook.
+        content: Content of its .ipynb, as it is to be written.
 
     Returns:
-        The text; "" where there is none.
+        The text that is there; "" where there is none.
 
     Raises:
-        InputError: It does; or as from `agree`.
+        InputError: One of the two; or as from `agree`.
     """
+    _parse(f"notebooks/{name}.ipynb", content)
     text, notebook = _read(name)
     if None not in (text, notebook) and agree(name, text, notebook)[0] != text:
         raise InputError(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 from tornado.web import HTTPError
+from traitlets import import_item
 
 from cxrlib import lab, pairs
 from tests import browser
@@ -46,6 +47,11 @@ def run(content):
         cell["metadata"]["jupyter"] = {"source_hidden": True}
         if cell["cell_type"] == "code":
             cell.update(execution_count=3, outputs=[stream])
+
+
+def test_jupyterlab_is_told_to_ask_here():
+    told = json.loads((ROOT / "notebooks" / "jupyter_lab_config.json").read_text())
+    assert import_item(told["ServerApp"]["contents_manager_class"]) is lab.Chapters
 
 
 @pytest.mark.parametrize("root", [".", "notebooks"])
@@ -91,6 +97,25 @@ def test_a_save_never_goes_over_an_edit_that_it_has_not_seen(chapter):
     with pytest.raises(HTTPError, match="chapter.ipynb was edited elsewhere too"):
         saved(manager, content)
     assert [half.read_text() for half in chapter] == [TEXT, other]
+
+
+@pytest.mark.parametrize(
+    ("change", "back"),
+    [
+        ({"attachments": {"a.png": {"image/png": "iVBORw0KGgo="}}}, {"attachments": {}}),
+        ({"source": "```"}, {"source": "What it means."}),
+    ],
+    ids=["a pasted picture", "a fence left open"],
+)
+def test_what_a_text_cannot_hold_is_not_saved_until_it_is_mended(chapter, change, back):
+    manager, content = opened()
+    content["cells"][2].update(change)
+    with pytest.raises(HTTPError, match="chapter.ipynb, cell 3"):
+        saved(manager, content)
+    assert [half.read_text() for half in chapter] == [TEXT, NOTEBOOK]
+    content["cells"][2].update(back)
+    saved(manager, content)
+    assert list(pairs.settle_all()) == []
 
 
 def test_a_new_notebook_gets_both_halves(chapter):
