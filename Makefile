@@ -38,6 +38,8 @@ bench: .venv/ready
 	  || { echo "Python's venv is needed (Debian: apt install python3-venv)"; exit 1; }
 	pip install --quiet --require-hashes --requirement requirements.lock
 	pip install --quiet --no-deps --no-build-isolation --editable .
+	mkdir -p .venv/etc/jupyter
+	ln -s ../../../notebooks/jupyter_lab_config.json .venv/etc/jupyter
 	touch $@
 
 lock:

@@ -48,9 +48,12 @@ def study(
     ] = None,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
+    from cxrlib.pages import pairs
     from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
+    if book:
+        _say_written(pairs.settle_all())  # so that an edit of either half is shown
     if check:
         from cxrlib.study import experiments, runs  # pandas comes with them
 
@@ -302,10 +305,11 @@ def notebook(
     profile: ProfileFile = QUICK,
 ):
     """Run one notebook with a profile; an incomplete output never stays behind."""
-    from cxrlib.pages import notebooks
+    from cxrlib.pages import notebooks, pairs
     from cxrlib.study import profiles
 
     _ending(output, ".ipynb")
+    _say_written(pairs.settle(name))
     notebooks.execute(name, profiles.read(_from_root(profile)), output)
 
 
@@ -415,11 +419,15 @@ def audit(
 
 @app.command()
 def pair():
-    """Make each notebook's .ipynb anew from its text, NN-name.md."""
-    from cxrlib.pages import notebooks
+    """Bring the halves of each notebook, NN-name.md and .ipynb, in step: the edited one is kept."""
+    from cxrlib.pages import pairs
 
-    for path in notebooks.write_pairs():
-        _say(path.relative_to(files.root()))
+    _say_written(pairs.settle_all())
+
+
+def _say_written(paths):
+    for path in paths:
+        _say(f"{path.relative_to(files.root())}: brought in step with its other half")
 
 
 def _say(*lines, file=None):

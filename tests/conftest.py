@@ -98,3 +98,16 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def chapter(project):
+    """A study with one chapter whose halves are in step; gives their paths."""
+    from tests.chapters import NOTEBOOK, TEXT
+
+    (project / "notebooks").mkdir()
+    shutil.copy(ROOT / "notebooks" / "jupytext.toml", project / "notebooks")
+    paths = project / "notebooks" / "chapter.md", project / "notebooks" / "chapter.ipynb"
+    for path, content in zip(paths, (TEXT, NOTEBOOK)):
+        path.write_text(content)
+    return paths

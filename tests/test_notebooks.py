@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from cxrlib.errors import InputError
-from cxrlib.pages import notebooks
+from cxrlib.pages import notebooks, pairs
 from cxrlib.study import profiles
 
 CXR = Path(sys.executable).with_name("cxr")
@@ -28,9 +28,11 @@ def code_cells(text):
 
 @each
 def test_the_pair_agrees_and_holds_no_output(text):
-    pair = text.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert pair == notebooks.pair(text.read_text(encoding="utf-8")), "run: cxr pair"
-    assert all(not cell.get("outputs") for cell in nbformat.reads(pair, 4).cells)
+    halves = [half.read_text(encoding="utf-8") for half in (text, text.with_suffix(".ipynb"))]
+    assert list(pairs.agree(text.stem, *halves)) == halves, "run: cxr pair"
+    cells = nbformat.reads(halves[1], 4).cells
+    assert [cell.source for cell in cells] == [cell.source for cell in jupytext.read(text).cells]
+    assert all(not cell.get("outputs") for cell in cells)
 
 
 @each
@@ -115,23 +117,6 @@ def test_a_chapters_parameters_are_a_profile_before_anything_is_injected(text):
     assert notebooks.begin(names) == profiles.Profile()
 
 
-def test_a_pair_is_the_same_bytes_every_time_and_keeps_every_word():
-    text = TEXTS[0].read_text(encoding="utf-8")
-    assert notebooks.pair(text) == notebooks.pair(text)
-    theirs = [cell.source for cell in nbformat.reads(notebooks.pair(text), 4).cells]
-    assert theirs == [cell.source for cell in jupytext.reads(text, fmt="md:myst").cells]
-
-
-def test_pairing_writes_only_what_changed(project):
-    (project / "notebooks").mkdir()
-    text = project / "notebooks" / "01-one.md"
-    text.write_text(TEXTS[0].read_text(encoding="utf-8"), encoding="utf-8")
-    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
-    assert notebooks.write_pairs() == []
-    text.write_text(text.read_text(encoding="utf-8") + "\nMore.\n", encoding="utf-8")
-    assert notebooks.write_pairs() == [text.with_suffix(".ipynb")]
-
-
 def test_an_unknown_notebook_is_refused_with_those_there_are(project):
     (project / "notebooks").mkdir()
     (project / "notebooks" / "01-one.md").touch()
@@ -144,8 +129,8 @@ def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
     (project / "notebooks").mkdir()
     text = TEXTS[0].read_text(encoding="utf-8").split("```{code-cell}")
     killed = " ipython3\nimport os\nos.kill(os.getpid(), 9)\n```\n"
-    notebook = notebooks.pair("```{code-cell}".join([*text[:2], killed]))
-    (project / "notebooks" / "01-one.ipynb").write_text(notebook)
+    chapter = "```{code-cell}".join([*text[:2], killed])
+    (project / "notebooks" / "01-one.md").write_text(chapter)
     command = [CXR, "notebook", "01-one", "out.ipynb", "--profile", "mine.yml"]
     (project / "mine.yml").write_text("name: mine\n")
     outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The notebooks: their text and .ipynb kept in step, their parameters checked, their execution."""
+"""The notebooks: which there are, their parameters checked, their execution."""
 
 import ast
 import dataclasses
@@ -13,7 +13,7 @@ from cxrlib.study import experiments, profiles
 
 def names():
     """Lists the notebooks by name, in reading order: 01-data, ..."""
-    return sorted(path.stem for path in (files.root() / "notebooks").glob("*.md"))
+    return sorted(path.stem for path in (files.root() / "notebooks").glob("[!.]*.md"))
 
 
 def code(name):
@@ -66,46 +66,6 @@ def begin(namespace):
     for name in _injected(namespace.get("In", [])):
         mapping[name] = namespace[name]
     return profiles.from_mapping(mapping)
-
-
-def pair(text):
-    """Converts a notebook's text (MyST Markdown) to the .ipynb that papermill and JupyterLab open.
-
-    The same text always gives the same bytes: cells are numbered, outputs absent.
-
-    Args:
-        text: Content of an `NN-name.md`.
-
-    Returns:
-        Content of its `NN-name.ipynb`.
-    """
-    import jupytext
-    import nbformat
-
-    notebook = jupytext.reads(text, fmt="md:myst")
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number:02d}"
-    notebook.metadata.pop("jupytext", None)
-    notebook.nbformat_minor = 5
-    return nbformat.writes(notebook) + "\n"
-
-
-def write_pairs():
-    """Regenerates every .ipynb from its text.
-
-    Returns:
-        Paths of the files that changed.
-    """
-    changed = []
-    for name in names():
-        source = files.root() / "notebooks" / f"{name}.md"
-        target = source.with_suffix(".ipynb")
-        content = pair(source.read_text(encoding="utf-8"))
-        if not target.exists() or target.read_text(encoding="utf-8") != content:
-            with files.replacing(target) as temporary:
-                temporary.write_text(content, encoding="utf-8")
-            changed.append(target)
-    return changed
 
 
 def execute(name, profile, output):
