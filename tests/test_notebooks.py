@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -131,6 +132,7 @@ def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
     killed = " ipython3\nimport os\nos.kill(os.getpid(), 9)\n```\n"
     chapter = "```{code-cell}".join([*text[:2], killed])
     (project / "notebooks" / "01-one.md").write_text(chapter)
+    shutil.copy(TEXTS[0].with_name("jupytext.toml"), project / "notebooks")
     command = [CXR, "notebook", "01-one", "out.ipynb", "--profile", "mine.yml"]
     (project / "mine.yml").write_text("name: mine\n")
     outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)
