@@ -53,7 +53,7 @@ def compare(runs, those):
 
 
 def _placed(runs):
-    """Returns runs by experiment, arm, and the how-manieth of that name, by seed and fold."""
+    """Returns runs by experiment, arm and a number: of several seeds and folds 0, 1, ..."""
     placed = {}
     for run in sorted(runs, key=lambda run: (run.info["seed"], run.info["split"])):
         key = run.experiment, run.folder.name
