@@ -68,7 +68,7 @@ def dataset(pixels, **more):
     found.PixelRepresentation = int(pixels.dtype.kind == "i")
     for name, value in more.items():
         setattr(found, name, value)
-    found.HighBit = found.BitsStored - 1
+    found.HighBit = max(found.BitsStored - 1, 0)
     found.PixelData = pixels.tobytes()
     found["PixelData"].VR = "OB" if pixels.itemsize == 1 else "OW"
     return found

@@ -1,5 +1,6 @@
 """Whole numbers of any depth to 8 bits, and pictures that show nothing."""
 
+import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
@@ -79,6 +80,10 @@ def is_flat(pixels, ignored=None):
 
 
 def _is_one_value(pixels, ignored):
-    counted = pixels if ignored is None or ignored.all() else pixels[~ignored]
-    channels = counted.reshape(-1, pixels.shape[2] if pixels.ndim == 3 else 1).T
-    return all(np.bincount(channel).max() >= FLAT * channel.size for channel in channels)
+    mask = None if ignored is None or ignored.all() else np.uint8(~ignored)
+    pixels = np.ascontiguousarray(pixels)
+    for channel in range(pixels.shape[2] if pixels.ndim == 3 else 1):
+        counts = cv2.calcHist([pixels], [channel], mask, [256], [0, 256])
+        if counts.max() < FLAT * counts.sum():
+            return False
+    return True

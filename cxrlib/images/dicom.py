@@ -18,7 +18,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_sequence
 from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.uid import (
     UID,
@@ -48,6 +48,12 @@ VIEWS = ("AP", "PA", "LL", "RL", "LATERAL", "RLD", "LLD", "RLO", "LLO")
 LATERALITIES = ("R", "L", "U", "B")
 GREYS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+
+READ = (
+    *pydicom.uid.JPEGTransferSyntaxes, *pydicom.uid.JPEGLSTransferSyntaxes,
+    *pydicom.uid.JPEG2000TransferSyntaxes, RLELossless,
+)  # fmt: skip
+"""Compressions that are read."""
 
 READS = 50_000
 """Times that a header may be read from (two an element): it costs 80 us and a kilobyte each."""
@@ -250,6 +256,7 @@ def _kind(frame, notes):
 def _compressed_content(file, length, first, frame):
     """Reads a compressed stream, which shows itself by its first bytes; None where it is none."""
     if first.startswith(b"\xfe\xff\0\xe0"):
+        file.reads_left = READS
         return get_frame(file, 0, number_of_frames=1)
     needed = frame.Rows * frame.Columns * (frame.get("BitsAllocated") or 8) // 8
     bare = first.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP"))
@@ -302,6 +309,7 @@ def _native(file, length, frame, kind, samples, check_size, notes):
     stored.PixelData = content[:needed] + b"\0" * (needed % 2)
     stored["PixelData"].VR = "OB" if frame.pixel_vr == "OB" and bits <= 8 else "OW"
     pixels = pixel_array(stored, index=0)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # "big" comes as it lies
     return pixels, _believed(layout, pixels, notes)
 
 
@@ -385,6 +393,8 @@ def _run_lengths(content, frame, kind, samples, check_size):
     segments, first = struct.unpack_from("<2I", content.ljust(8, b"\0"))
     bits = 8 * segments // samples
     if first != 64 or bits not in (8, 16) or segments % samples:
+        if frame.file_meta.get("TransferSyntaxUID") in READ:
+            raise ValueError("its stream is none of that kind")
         name = _syntax_name(frame)
         raise InputError(
             f"is a DICOM compressed {f'as {name}' if name else 'in a way that is not known here'}, "
@@ -457,7 +467,7 @@ def _shown(pixels, layout, frame, inverted, notes):
     stored = layout.values(container)
     padding = _padding(container, stored, layout, frame)
     values = _measured(stored, frame, notes)
-    ignored = padding[indices] if padding.any() else None
+    ignored = np.stack([padding[row] for row in indices]) if padding.any() else None
 
     def show(shares):
         shares = np.clip(shares, 0, 1)
@@ -497,7 +507,7 @@ def _padding(container, stored, layout, frame):
 
 def _measured(stored, frame, notes):
     """Turns stored values into what they measure (the modality transformation)."""
-    for item in frame.get("ModalityLUTSequence") or ():
+    for item in _items(frame, "ModalityLUTSequence"):
         table = _table(item, "LUTDescriptor", "LUTData", stored, frame.original_encoding[1])
         if table is not None:
             return table[0]
@@ -513,7 +523,7 @@ def _windows(values, frame, notes):
     A window's three shapes are those of the DICOM standard, PS3.3 C.11.2.
     """
     windows = []
-    for item in frame.get("VOILUTSequence") or ():
+    for item in _items(frame, "VOILUTSequence"):
         table = _table(item, "LUTDescriptor", "LUTData", values, frame.original_encoding[1])
         if table is not None:
             shown, black, white = table
@@ -574,6 +584,19 @@ def _table(dataset, descriptor, data, values, little):
     top, declared = int(entries.max()), 2 ** min(bits, 16) - 1
     full = declared // 2 < top <= declared
     return entries[indices], 0 if full else int(entries.min()), declared if full else top
+
+
+def _items(frame, name):
+    """Reads a sequence's items, within bounds: pydicom parses one of a given length on demand."""
+    found = frame.get_item(name)
+    if found is None or not found.value:
+        return ()
+    if not isinstance(found.value, bytes):
+        return found.value
+    file = Bounded(io.BytesIO(found.value))
+    file.reads_left = READS
+    implicit, little = frame.original_encoding
+    return read_sequence(file, implicit, little, len(found.value), "iso8859")
 
 
 def _words(dataset, name, little=None):

@@ -1,0 +1,409 @@
+"""Picture files as the world has them: what is read, what is said, and what it may cost."""
+
+import errno
+import gzip
+import io
+import json
+import os
+import re
+import resource
+import struct
+import subprocess
+import sys
+import time
+import warnings
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxrlib import cli
+from cxrlib.errors import InputError, InputWarning
+from cxrlib.images import decode, depth, lungs
+from tests.test_decode import GREY, RADIOGRAPH, by_opencv, dicom, encoded
+from tests.test_dicom import seen
+
+ROOT = Path(__file__).parents[1]
+FAULTS = ROOT.parent / "shared/faults/pixels"
+ITEM = b"\xfe\xff\0\xe0\0\0\0\0"
+
+
+def difference(pixels, expected):
+    return np.abs(pixels.astype(int) - expected).mean()
+
+
+@pytest.mark.skipif(not FAULTS.is_dir(), reason="no ../shared/faults")
+def test_the_reported_files_give_their_right_pictures(tmp_path):
+    for right in sorted(FAULTS.glob("*.npy")):
+        path = right.with_name(right.name.removesuffix(".expected.npy"))
+        pixels, said = seen(tmp_path, path.read_bytes(), path.name)
+        assert difference(pixels, np.load(right)) < 2, path.name
+        assert bool(said) == path.name.startswith(("10-window-nan", "11c", "32d", "36e")), path.name
+
+
+# Depth and colour
+
+
+@pytest.mark.parametrize("bits", range(8, 17))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_any_depth_in_sixteen_bits_reaches_white(tmp_path, bits, kind):
+    stored = np.rint(np.arange(400).reshape(20, 20) / 399 * (2**bits - 1)).astype(np.uint16)
+    pixels, said = seen(tmp_path, encoded(stored, kind), "x-ray")
+    assert np.abs(pixels - np.arange(400).reshape(20, 20) / 399 * 255).max() < 1
+    assert not said
+
+
+def tiff(pixels, planes=True, order="<", compressed=False, rows=16, tile=None):
+    """Writes a TIFF of 8 or 16 bits, its colours apart or together, in strips or tiles."""
+    height, width, samples = pixels.shape
+    pixels = pixels.astype(pixels.dtype.newbyteorder(order))
+    blocks = []
+    for plane in np.moveaxis(pixels, 2, 0)[..., None] if planes else [pixels]:
+        if tile is None:
+            parts = [plane[top : top + rows] for top in range(0, height, rows)]
+        else:
+            parts = [plane[top : top + tile, left : left + tile]
+                     for top in range(0, height, tile) for left in range(0, width, tile)]  # fmt: skip
+        blocks += [
+            zlib.compress(part.tobytes()) if compressed else part.tobytes() for part in parts
+        ]
+    offsets = 8 + np.cumsum([0, *map(len, blocks)])
+    where, sizes = (273, 279) if tile is None else (324, 325)
+    tags = {
+        256: [width], 257: [height], 258: [8 * pixels.itemsize] * samples,
+        259: [8 if compressed else 1], 262: [2 if samples == 3 else 1], where: offsets[:-1],
+        277: [samples], sizes: [len(block) for block in blocks], 284: [2 if planes else 1],
+    }  # fmt: skip
+    tags |= {278: [rows]} if tile is None else {322: [tile], 323: [tile]}
+    start, extra, entries = int(offsets[-1]) + 2 + 12 * len(tags) + 4, b"", b""
+    for tag, listed in sorted(tags.items()):
+        value = struct.pack(f"{order}{len(listed)}I", *listed)
+        if len(listed) > 1:
+            value, extra = struct.pack(f"{order}I", start + len(extra)), extra + value
+        entries += struct.pack(f"{order}HHI", tag, 4, len(listed)) + value
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", offsets[-1])
+    ifd = struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+    return head + b"".join(blocks) + ifd + extra
+
+
+@pytest.mark.parametrize("planes", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize("factor", [1, 257, 16])
+def test_colours_apart_or_together_are_the_same_picture(
+    tmp_path, planes, order, compressed, tile, factor
+):
+    deep = RADIOGRAPH.astype(np.uint16) * factor if factor > 1 else RADIOGRAPH.copy()
+    tinted = deep // np.array([1, 2, 4], deep.dtype)
+    content = tiff(tinted, planes, order, compressed, tile=tile)
+    pixels, _ = seen(tmp_path, content, "x-ray.tif")
+    white = 255 if factor == 1 else depth.white(int(tinted.max()))
+    assert difference(pixels, tinted.astype(float) / white * 255) < 1
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "LA"])
+def test_a_picture_in_the_transparency_alone_is_read_and_said(tmp_path, deep, kind):
+    if deep and kind != "PNG":
+        return
+    black = np.zeros_like(RADIOGRAPH)
+    both = np.dstack([black, GREY])
+    if deep:
+        content = by_opencv(both.astype(np.uint16) * 257, ".png")
+    elif kind == "LA":
+        content = encoded(np.dstack([black[..., 0], GREY]), "PNG")
+    else:
+        content = encoded(
+            both, kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {})
+        )
+    pixels, said = seen(tmp_path, content, "x-ray")
+    assert difference(pixels, GREY) < 1
+    assert "transparency" in said
+
+
+# Pictures that show nothing
+
+
+@pytest.mark.parametrize("value", [0, 90, 255])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_one_grey_is_never_silent(tmp_path, value, kind):
+    flat = np.full((60, 50), value, np.uint8)
+    flat[3:6, 4] = 128  # a speck does not make a radiograph
+    _, said = seen(tmp_path, encoded(flat, kind), "x-ray")
+    assert "all over" in said
+
+
+def test_next_to_nothing_is_never_silent(tmp_path):
+    _, said = seen(tmp_path, encoded(GREY // 16, "PNG"), "x-ray.png")
+    assert "hardly anything" in said
+
+
+def test_sixteen_bits_of_nearly_one_value_are_stretched_and_said(tmp_path):
+    stored = 30_000 + (GREY.astype(np.uint16) // 4)
+    pixels, said = seen(tmp_path, encoded(stored, "PNG"), "x-ray.png")
+    assert "darkest" in said
+    assert np.ptp(pixels) == 255
+
+
+def test_the_command_says_a_warning_in_one_line_and_its_status_stays(tmp_path, capsys, monkeypatch):
+    path = tmp_path / "black.png"
+    path.write_bytes(encoded(np.zeros((9, 9), np.uint8), "PNG"))
+    monkeypatch.setattr(cli, "app", lambda: decode.read(path))
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        cli.main()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(r"cxr: \S*black\.png is black all over.*\n", printed.err)
+
+
+# What is seen of a file that is not read
+
+
+KINDS = {
+    "lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "annex get": b"/annex/objects/SHA256E-s9--0.png\n",
+    "empty": b"",
+    "zeros": bytes(9000),
+    "web page": b"\xef\xbb\xbf\n <!DOCTYPE html><html><title>Sign in</title>",
+    "XML": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    "JSON": b'{"message": "Not Found"}',
+    "SVG": b'<svg xmlns="http://www.w3.org/2000/svg">',
+    "gzip": gzip.compress(encoded(GREY, "PNG")),
+    "zip archive": b"PK\x03\x04" + bytes(99),
+    "bzip2": b"BZh91AY&SY",
+    "tar": bytes(257) + b"ustar\0" + bytes(300),
+    "PDF": b"%PDF-1.7\n",
+    "HEIC": b"\0\0\0\x18ftypheic" + bytes(30),
+    "Mac's notes": b"\0\x05\x16\x07" + bytes(80),
+    "NIfTI": bytes(344) + b"n+1\0" + bytes(9),
+    "base64": b"iVBORw0KGgoAAAANSUhEUgAA",
+    "as if it were text": encoded(GREY, "PNG").replace(b"\r\n", b"\n"),
+    "text": "Grüße, eine Tabelle".encode(),
+    "PNG and cut short": encoded(GREY, "PNG")[:900],
+    "JPEG and cut short": encoded(GREY, "JPEG")[:900],
+    "GIF and cut short": encoded(GREY, "GIF")[:2000],
+    "BMP and cut short": encoded(GREY, "BMP")[:2000],
+    "WebP and cut short": encoded(RADIOGRAPH, "WEBP")[:900],
+    "JPEG 2000 and cut short": encoded(GREY, "JPEG2000")[:900],
+    "TIFF": encoded(GREY, "TIFF")[:900],
+    "DICOM": dicom(GREY)[:900],
+}
+
+
+@pytest.mark.parametrize("word", KINDS)
+def test_a_file_that_is_not_read_is_called_what_it_is(tmp_path, word):
+    path = tmp_path / "x-ray.png"
+    path.write_bytes(KINDS[word])
+    with pytest.raises(InputError) as caught:
+        decode.read(path)
+    line = str(caught.value)
+    assert word in line
+    assert "x-ray.png" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("colour", [GREY, RADIOGRAPH])
+def test_a_jpeg_that_lacks_only_its_end_is_read_and_said(tmp_path, colour):
+    content = encoded(colour, "JPEG", quality=95)
+    for kept in (content[:-2], content[:-1]):
+        pixels, said = seen(tmp_path, kept, "x-ray.jpg")
+        assert difference(pixels, colour) < 2
+        assert "end" in said
+    for lost in (9, 30, 300):
+        path = tmp_path / "x-ray.jpg"
+        path.write_bytes(content[:-lost])
+        with pytest.raises(InputError, match="cut short"):
+            decode.read(path)
+
+
+def with_chunk(kind, data):
+    """Puts a chunk behind a PNG's header."""
+    content = encoded(GREY, "PNG")
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return content[:33] + struct.pack(">I", len(data)) + kind + data + check + content[33:]
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iCCP"])
+@pytest.mark.parametrize("megabytes", [3, 100])
+def test_text_and_profiles_of_any_size_keep_no_png_from_being_read(tmp_path, kind, megabytes):
+    content = with_chunk(kind, b"a\0\0" + zlib.compress(bytes(megabytes * 10**6)))
+    assert (seen(tmp_path, content, "x-ray.png")[0] == GREY).all()
+
+
+def test_lossless_and_twelve_bit_jpegs_alone_are_read(tmp_path):
+    import pydicom
+
+    for codec in ("JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEGExtendedProcess2_4"):
+        stored = GREY.astype(np.uint16) * 16 + 15
+        found = pydicom.dcmread(io.BytesIO(dicom(stored, codec, BitsStored=12)))
+        stream = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
+        pixels, _ = seen(tmp_path, stream, "x-ray.jpg")
+        assert difference(pixels, GREY) < 2, codec
+
+
+# Bounds
+
+
+def bombs():
+    """Gives small files that take minutes or gigabytes of a parser that believes them."""
+    plain = dicom(GREY)
+    at, meta = plain.index(b"\x28\0\x02\0US"), plain.index(b"\x02\0\x10\0UI")
+    open_sq = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff"
+    close_sq = b"\xfe\xff\xdd\xe0\0\0\0\0"
+    held = b"\x28\0\x10\x30SQ\0\0" + struct.pack("<I", 8 * 800_000) + ITEM * 800_000
+    short = b"".join(b"\2\0" + struct.pack("<H", 4096 + k % 50_000) + b"SH\2\0AB"
+                     for k in range(1_000_000))  # fmt: skip
+    packed = dicom(GREY, "JPEG2000Lossless")
+    pixels = packed.index(b"\xe0\x7f\x10\0OB") + 12
+    jpeg, progressive = encoded(RADIOGRAPH, "JPEG"), io.BytesIO()
+    Image.new("L", (4000, 4000), 90).save(progressive, "JPEG", progressive=True)
+    scans = progressive.getvalue()
+    start, end = scans.rfind(b"\xff\xda"), scans.rfind(b"\xff\xd9")
+    png = encoded(GREY, "PNG")
+    empty = b"\0\0\0\0tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    return {
+        "items": plain[:at] + open_sq + ITEM * 800_000 + close_sq + plain[at:],
+        "held items": plain[:at] + held + plain[at:],
+        "nested items": plain[:at] + (open_sq + ITEM[:4] + b"\xff" * 4) * 100_000,
+        "meta": plain[:meta] + short + plain[meta:],
+        "fragments": packed[:pixels] + ITEM * 2_000_000,
+        "table": plain[:at] + b"\x28\0\x06\x30OW\0\0\xff\xff\xff\x7f" + bytes(9) + plain[at:],
+        "segments": jpeg[:2] + b"\xff\xfe\0\2" * 3_000_000 + jpeg[2:],
+        "scans": scans[:end] + scans[start:end] * 80 + scans[end:],
+        "comment": b"P5 #" + b"x" * 15_000_000 + b"\n8 8 255\n" + bytes(64),
+        "chunks": png[:33] + empty * 1_000_000 + png[33:],
+    }
+
+
+def measure_bombs(folder):
+    """Reads every bomb, in a process of its own; prints the seconds of the slowest, and the peak."""
+    warnings.simplefilter("ignore")
+    slowest = 0
+    for name, content in bombs().items():
+        path = Path(folder) / "x-ray"
+        path.write_bytes(content)
+        del content
+        start = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        try:
+            decode.read(path)
+        except InputError as error:
+            assert str(path) in str(error), name
+        end = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        slowest = max(slowest, end - start)
+    own = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(json.dumps({"seconds": slowest, "peak": max(int(own[1]), child) * 1024}))
+
+
+def test_no_small_file_takes_minutes_or_gigabytes(tmp_path):
+    code = f"from tests.test_pictures import measure_bombs; measure_bombs({str(tmp_path)!r})"
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert outcome.returncode == 0, outcome.stderr
+    report = json.loads(outcome.stdout)
+    assert report["peak"] < 512e6
+    assert report["seconds"] < 30  # of computing: 66 to 150 before there were bounds
+
+
+# The machine's trouble
+
+
+def executable(folder, *lines):
+    """Writes a program that stands where the decoder's Python should be."""
+    path = folder / "python"
+    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+@pytest.fixture
+def film(tmp_path):
+    path = tmp_path / "good.tif"
+    path.write_bytes(encoded(GREY, "TIFF"))
+    return path
+
+
+@pytest.mark.parametrize("signal", ["KILL", "TERM"])
+def test_a_killed_decoder_is_not_the_files_fault(film, tmp_path, monkeypatch, signal):
+    monkeypatch.setattr(
+        sys, "executable", executable(tmp_path, "echo started", f"kill -{signal} $$")
+    )
+    with pytest.raises(OSError, match=r"its decoder was stopped.*good\.tif"):
+        decode.read(film)
+
+
+def test_a_decoder_that_cannot_start_is_not_the_files_fault(film, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", executable(tmp_path, "exit 1"))
+    with pytest.raises(OSError, match=r"its decoder could not start.*good\.tif"):
+        decode.read(film)
+
+
+def test_a_decoder_that_crashes_is_the_files_fault(film, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", executable(tmp_path, "echo started", "kill -ABRT $$"))
+    with pytest.raises(
+        InputError, match=r"good\.tif is not an image that can be read: it is a TIFF"
+    ):
+        decode.read(film)
+
+
+def test_too_little_memory_is_not_the_files_fault(tmp_path, monkeypatch):
+    path = tmp_path / "good.png"
+    path.write_bytes(encoded(GREY, "PNG"))
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(decode.pictures, "read", fail)
+    with pytest.raises(OSError, match=r"too little memory.*good\.png") as caught:
+        decode.read(path)
+    assert caught.value.errno == errno.ENOMEM
+
+
+def test_too_little_memory_of_the_whole_process_is_not_the_files_fault(film):
+    code = (
+        "import resource, sys; from cxrlib.images import decode\n"
+        "taken = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (taken // 3, taken // 3))\n"
+        "try: decode.read(sys.argv[1])\n"
+        "except OSError as error: print(error)"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "good.tif" in outcome.stdout, outcome.stderr
+
+
+def test_no_temporary_folder_is_needed(film, monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/nonexistent")
+    assert (decode.read(film) == GREY).all()
+
+
+# Lung masks
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_a_mask_drawn_with_one_is_no_empty_mask(tmp_path, white):
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[10:30, 5:35] = white
+    cv2.imwrite(str(tmp_path / "a.png"), drawn)
+    row = {"file": "a.png", "lung_mask": str(tmp_path / "a.png"), "lung_boxes": ()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputWarning)
+        assert (lungs.mask(row, 40) == (drawn > 0)).all()
+
+
+def test_a_mask_of_a_huge_size_is_refused(tmp_path):
+    from tests.test_decode import claims
+
+    path = tmp_path / "a.png"
+    path.write_bytes(claims(46_000, 46_000)["png"])
+    with pytest.raises(InputError, match="46000 x 46000"):
+        lungs.mask({"file": "a.png", "lung_mask": str(path), "lung_boxes": ()}, 32)
