@@ -10,8 +10,8 @@ from cxrlib import heatmaps, phantom, study
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import sanity
 from cxrlib.networks import models
-from cxrlib.pages import tables
-from cxrlib.study import profiles
+from cxrlib.pages import figures, tables
+from cxrlib.study import profiles, runs
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 
@@ -226,3 +226,16 @@ def test_the_papers_layer_and_ours_are_compared_arm_by_arm(networks):
     assert np.abs(final - last).max() > 0.1
     assert "over 3 radiographs for ResNet-50 (random)" in sanity.agreement(choice)
     assert sanity.agreement({}).startswith("No deep network was run")
+
+
+def test_where_no_arm_finished_nothing_is_compared_and_said_so(tmp_path):
+    lost = [make_run(tmp_path, state=runs.NOT_RUN, reason="training diverged")]
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    none = sanity.cascades(lost, images, "Pneumonia")
+    assert none.empty
+    said = sanity.prose(none, sanity.retrained(profiles.Profile(), lost, images, "Pneumonia"))
+    assert said["whole_words"] == "not compared with"
+    assert figures.cascade(none).axes
+    assert "nothing to set side by side" in sanity.agreement(
+        sanity.layer_choice(lost, images, "COVID")
+    )

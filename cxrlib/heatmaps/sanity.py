@@ -219,9 +219,9 @@ def cascades(runs, images, target):
 
     Returns:
         DataFrame as `cascade`, with heatmap (which arm, which method) and change (what was done
-        to the network, in words) before.
+        to the network, in words) before; no row if no arm finished.
     """
-    parts = []
+    parts = [pd.DataFrame(columns=["heatmap", "change", "depth", "share", "layer", *COLUMNS])]
     for kind in METHODS:
         rivals = [run for run in runs if run.finished and _kind(run) == kind]
         if not rivals:
@@ -231,7 +231,7 @@ def cascades(runs, images, target):
         for name, method in METHODS[kind].items():
             found = cascade(model, images, target, method, steps=STEPS[kind])
             parts.append(_labelled(found, f"{_arm(run)}, {name}", _extents(found)))
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
 def retrained(profile, runs, images, target):

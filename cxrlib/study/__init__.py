@@ -22,6 +22,7 @@ from cxrlib import files, images, phantom, targets
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.images import augment, decode, marks
+from cxrlib.labels import LABELS
 from cxrlib.study import experiments, profiles, runs
 
 SOURCES = (
@@ -230,8 +231,8 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False):
         retry: Ask again for ImageNet weights that could not be had before.
 
     Returns:
-        The `runs.Run`. An arm whose ImageNet weights cannot be had, or whose loss is never a
-        number, ends as "not run", with the reason.
+        The `runs.Run`. An arm whose ImageNet weights cannot be had, whose loss is never a number,
+        or that takes the best of arms of which none finished, ends as "not run", with the reason.
 
     Raises:
         InputError: As `cohort`; B and C come before A; random weights from a file; or another
@@ -426,11 +427,16 @@ def _initial_weights(profile, experiment, arm):
     rivals = [rival for rival in first.arms if rival.architecture == arm.architecture]
     ran = [train(profile, first, rival) for rival in rivals]
     losses = {run.weights: run.history["val_loss"].min() for run in ran if run.finished}
+    if ran and not losses:
+        return experiments.BEST  # of which there is none
     return experiments.choose_weights(losses)
 
 
 def _train(profile, experiment, where, facts, began, weights, lines):
     """Trains, or goes on with what run.json says began here, if anything did."""
+    if facts["weights"] == experiments.BEST:
+        reason = f"no {LABELS[facts['architecture']]} finished in experiment A, whose best it takes"
+        return _not_run({**facts, "profile": dataclasses.asdict(profile)}, reason, where)
     from cxrlib import heatmaps
     from cxrlib.networks import backend, models, training  # seconds: Keras comes with them
 
@@ -472,9 +478,7 @@ def _train(profile, experiment, where, facts, began, weights, lines):
             lines=lines,
         )
     except (models.WeightsUnavailable, training.Diverged) as error:
-        info |= {"state": runs.NOT_RUN, "reason": str(error)}
-        files.write_json(info, where / "run.json")
-        return runs.load(where)
+        return _not_run(info, str(error), where)
     model = models.load(where / "model.keras", facts["architecture"], profile.image_size)
     if running == "tensorflow":
         heatmaps.write(where / "heatmaps.npy", model, cache, table)
@@ -493,6 +497,12 @@ def _train(profile, experiment, where, facts, began, weights, lines):
         "machine": _machine(profile, running, len(backend.devices(schedule.batch_size))),
     }
     files.write_json(info, where / "run.json")
+    return runs.load(where)
+
+
+def _not_run(info, reason, where):
+    """Writes of an arm that it was not run, and why."""
+    files.write_json({**info, "state": runs.NOT_RUN, "reason": reason}, where / "run.json")
     return runs.load(where)
 
 
