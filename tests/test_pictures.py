@@ -3,6 +3,7 @@
 import errno
 import gzip
 import io
+import itertools
 import json
 import os
 import re
@@ -65,8 +66,8 @@ def tiff(pixels, planes=True, order="<", compressed=False, rows=16, tile=None):
         if tile is None:
             parts = [plane[top : top + rows] for top in range(0, height, rows)]
         else:
-            parts = [plane[top : top + tile, left : left + tile]
-                     for top in range(0, height, tile) for left in range(0, width, tile)]  # fmt: skip
+            corners = itertools.product(range(0, height, tile), range(0, width, tile))
+            parts = [plane[top : top + tile, left : left + tile] for top, left in corners]
         blocks += [
             zlib.compress(part.tobytes()) if compressed else part.tobytes() for part in parts
         ]
@@ -282,7 +283,7 @@ def bombs():
 
 
 def measure_bombs(folder):
-    """Reads every bomb, in a process of its own; prints the seconds of the slowest, and the peak."""
+    """Reads every bomb, in a process of its own; prints the slowest's seconds, and the peak."""
     warnings.simplefilter("ignore")
     slowest = 0
     for name, content in bombs().items():

@@ -1,9 +1,13 @@
 """What the book's prose says in numbers comes from runs."""
 
+import numpy as np
 import pandas as pd
 
 from cxrlib.pages import prose
+from cxrlib.study import runs
 from tests.conftest import make_run
+
+LOST = {"state": runs.NOT_RUN, "reason": "training diverged"}
 
 
 def test_prose_speaks_for_the_arm_with_the_lowest_validation_loss(these):
@@ -13,6 +17,21 @@ def test_prose_speaks_for_the_arm_with_the_lowest_validation_loss(these):
     assert numbers["covid_patients"] == 5
     assert "no arm that starts from them was run" in numbers["pretrained"]
     assert all(isinstance(value, float | str) for value in numbers.values())
+
+
+def test_where_no_arm_finished_the_same_keys_say_so(these, tmp_path):
+    lost = {name: [make_run(tmp_path / "lost", experiment=name, **LOST)] for name in "ABC"}
+    numbers = prose.experiment(lost["A"])
+    assert set(numbers) == set(prose.experiment(these))
+    assert np.isnan(numbers["harsh"])
+    assert numbers["chosen_arm"] == "no arm, because none finished"
+    assert (numbers["n_arms_run"], numbers["n_arms_not_run"]) == (0, 1)
+    spoken = {name: [make_run(tmp_path / "ran", experiment=name)] for name in "ABC"}
+    assert set(prose.headline(lost)) == set(prose.headline(spoken))
+    assert prose.headline({**spoken, "C": lost["C"]})["n_arms_run"] == 2
+    assert runs.speakers(lost) == []
+    assert [run.experiment for run in runs.speakers({**spoken, "C": lost["C"]})] == ["A", "B"]
+    assert prose.effort(lost["A"])["precision"] == "no arm"
 
 
 def test_the_front_page_has_its_numbers(tmp_path):

@@ -9,9 +9,9 @@ from cxrlib.errors import InputError
 from cxrlib.heatmaps import sanity
 from cxrlib.networks import models
 from cxrlib.networks.backend import keras
-from cxrlib.pages import tables
+from cxrlib.pages import figures, tables
 from cxrlib.shortcuts import retraining
-from cxrlib.study import profiles
+from cxrlib.study import profiles, runs
 from tests.conftest import make_run
 
 RNG = np.random.default_rng(4)
@@ -210,3 +210,16 @@ def test_the_papers_layer_and_ours_are_compared_arm_by_arm(made):
     assert np.abs(final - last).max() > 0.1
     assert "over 3 radiographs for ResNet-50 (random)" in sanity.agreement(choice)
     assert sanity.agreement({}).startswith("No deep network was run")
+
+
+def test_where_no_arm_finished_nothing_is_compared_and_said_so(tmp_path):
+    lost = [make_run(tmp_path, state=runs.NOT_RUN, reason="training diverged")]
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    none = sanity.cascades(retraining.networks(retraining.tested(lost)), images, "Pneumonia")
+    assert none.empty
+    again = retraining.trained_again(profiles.Profile(), lost)
+    said = sanity.prose(none, sanity.retrained(again, images, "Pneumonia"))
+    assert said["whole_words"] == "not compared with"
+    assert figures.cascade(none).axes
+    choice = sanity.layer_choice(retraining.networks(lost), images, "COVID")
+    assert "nothing to set side by side" in sanity.agreement(choice)

@@ -373,3 +373,19 @@ def test_every_seed_and_fold_of_a_study_is_trained_and_found_again(tiny, project
     written = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in these]
     again = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in study.every(folded, "A")]
     assert written == again
+
+
+def test_an_arm_that_takes_the_best_of_none_is_not_run_and_says_why(tiny, project, monkeypatch):
+    from cxrlib.networks import training
+
+    def diverge(*_, **__):
+        raise training.Diverged("training diverged: no validation loss in 3 epochs")
+
+    monkeypatch.setattr(training, "train", diverge)
+    profile = dataclasses.replace(tiny, arms=("densenet121-none", "efficient"))
+    runs_of_b = study.ensure(profile, "B")
+    assert [run.info["state"] for run in runs_of_b] == ["not run", "not run"]
+    reason = "no DenseNet-121 finished in experiment A, whose best it takes"
+    assert runs_of_b[0].info["reason"] == reason
+    assert runs_of_b[0].arm == "densenet121-best"
+    assert study.ensure(profile, "B") == runs_of_b

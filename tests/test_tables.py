@@ -52,6 +52,29 @@ def test_no_cell_head_or_caption_becomes_markup():
     assert read_as_the_book_does(table) == ["<b>A", *MARKUP]
 
 
+@pytest.mark.parametrize("columns", [[], ["A"], ["A", "B", "C"]])
+def test_a_table_without_rows_says_none_and_is_no_error_in_the_book(columns):
+    cells = read_as_the_book_does(tables.Table(pd.DataFrame(columns=columns), "c", "t"))
+    rest = columns[1:]
+    assert cells == [*(columns or [""]), "none", *[""] * len(rest)]
+
+
+def test_an_experiment_of_which_no_arm_finished_is_said_to_be_one_in_every_table(tmp_path):
+    lost = [
+        make_run(tmp_path, "resnet50", "imagenet", experiment=e, state=runs.NOT_RUN, reason="no")
+        for e in "BC"
+    ]
+    for made in (
+        tables.overall(lost, "t"), tables.per_target(lost, "t"), tables.seeds(lost, "t"),
+        tables.differences(lost, "t"), tables.arms(lost, "t"), tables.versions(lost, "t"),
+        *(of([], "t") for of in (tables.calibrations, tables.thresholds, tables.impossible)),
+        *(of([], "t") for of in (tables.predictive_values, tables.external)),
+    ):  # fmt: skip
+        assert read_as_the_book_does(made)
+    assert tables.seeds(lost, "t").frame.values.tolist() == [["none finished"]]
+    assert tables.differences(lost, "t").frame.iloc[0].tolist()[:2] == ["none", "none ran"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs", "Zs"))), st.text("`$<{[*_&:-+#>1.)(=%| \n"))
 def test_whatever_text_is_in_a_cell_is_shown(wild, sharp):

@@ -215,7 +215,7 @@ def cascades(networks, images, target):
 
     Returns:
         DataFrame as `cascade`, with heatmap (which arm, which method) and change (what was done
-        to the network, in words) before.
+        to the network, in words) before; no row if no arm finished.
     """
     parts = []
     for label, model in networks:
@@ -223,7 +223,8 @@ def cascades(networks, images, target):
         for name in names:
             found = cascade(model, images, target, heatmaps.METHODS[name], steps=steps)
             parts.append(_labelled(found, f"{label}, {name}", _extents(found)))
-    return pd.concat(parts, ignore_index=True)
+    empty = pd.DataFrame(columns=["heatmap", "change", "depth", "share", "layer", *_COLUMNS])
+    return pd.concat(parts, ignore_index=True) if parts else empty
 
 
 def retrained(trainings, images, target):

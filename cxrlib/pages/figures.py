@@ -122,6 +122,8 @@ def layers(phantom):
 def training_curves(runs):
     """Accuracy and loss by epoch for each arm, training dashed and validation solid (8 to 10)."""
     style()
+    if not any(run.finished for run in runs):
+        return _blank()
     history = join_histories(runs)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
     for (architecture, weights), rows in history.groupby(["architecture", "weights"], sort=False):
@@ -243,7 +245,9 @@ def comparison(runs, target="all", metric="accuracy"):
         metric: A measure of `metrics.evaluate`.
     """
     style()
-    measured, published = join_metrics(runs), paper.published()
+    published = paper.published()
+    ran = any(run.finished for run in runs)
+    measured = join_metrics(runs) if ran else published.head(0)
     keys = ["experiment", "architecture", "weights"]
     parts = [_measure(frame, target, metric) for frame in (measured, published)]
     order = sorted(
@@ -274,8 +278,11 @@ def reliability(run):
 
     Args:
         run: A finished run; its test predictions are shown as they are and temperature-scaled.
+            None where none finished.
     """
     style()
+    if run is None:
+        return _blank()
     fitted = calibration.temperature(run.validation_predictions)
     test = run.test_predictions
     kinds = {
@@ -305,10 +312,12 @@ def scores(run, target="COVID"):
     """How a run's probabilities of a target are spread over each group's test radiographs.
 
     Args:
-        run: A finished run.
+        run: A finished run, or None where none finished.
         target: One of the five.
     """
     style()
+    if run is None:
+        return _blank()
     counts = calibration.histograms(run.test_predictions).query("target == @target")
     groups = [group for group in GROUPS if group in set(counts["group"])]
     figure, axes = plt.subplots(1, len(groups), figsize=(WIDTH, 2.2), sharex=True, sharey=True)
@@ -562,6 +571,14 @@ def restated(numbers):
 
 def _measure(frame, target, metric):
     return frame[(frame["target"] == target) & (frame["metric"] == metric)].dropna(subset="value")
+
+
+def _blank():
+    """Says that there is nothing to draw."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 1))
+    axis.axis("off")
+    axis.text(0.5, 0.5, "no arm finished: nothing to show", ha="center", va="center")
+    return _closed(figure)
 
 
 def _outline(axis, masks):

@@ -1,5 +1,7 @@
 """The numbers that prose glues into the book, by key: plain floats, and words."""
 
+import numpy as np
+
 from cxrlib import labels
 from cxrlib.study.runs import chosen as chosen_run
 from cxrlib.study.runs import join_metrics
@@ -18,12 +20,22 @@ def experiment(runs):
     The arm that speaks for an experiment is the one with the lowest *validation* loss.
 
     Args:
-        runs: Runs of one experiment; at least one finished.
+        runs: Runs of one experiment.
 
     Returns:
-        Dict of plain floats (per cent where a share) and `Words`.
+        Dict of plain floats (per cent where a share) and `Words`. Where no arm finished, the
+        numbers of its answers are NaN and `chosen_arm` is "no arm, because none finished".
     """
-    finished, chosen = [run for run in runs if run.finished], chosen_run(runs)
+    finished = [run for run in runs if run.finished]
+    if not finished:
+        return {
+            **dict.fromkeys(_OF_THE_CHOSEN, np.nan),
+            "n_arms_run": 0.0,
+            "n_arms_not_run": float(len(runs)),
+            "chosen_arm": Words("no arm, because none finished"),
+            "pretrained": _pretrained([]),
+        }
+    chosen = chosen_run(runs)
     measured = chosen.metrics.set_index(["target", "metric"])
     harsh = measured.loc[("all", "accuracy")]
     covid = measured.loc[("COVID", "recall")]
@@ -49,6 +61,13 @@ def experiment(runs):
     }
 
 
+_OF_THE_CHOSEN = (
+    "chosen_epoch", "harsh", "harsh_low", "harsh_high", "macro_f1", "covid_recall", "covid_low",
+    "covid_high", "covid_patients", "covid_images", "test_images", "majority",
+)  # fmt: skip
+"""Numbers of the arm that speaks for an experiment, and of its test radiographs."""
+
+
 def _pretrained(finished):
     if any(run.weights == "imagenet" for run in finished):
         return Words("Whether ImageNet weights helped is in the table of arms against arms")
@@ -65,21 +84,23 @@ def headline(by_experiment):
 
     Returns:
         Dict: the best harsh accuracy of all arms, the COVID recall of the arm with the lowest
-        validation loss in A and in C (per cent, with intervals), how many arms ran and did not,
-        and what the cohort is made of.
+        validation loss in A and in C (per cent, with intervals; NaN where no arm finished), how
+        many arms ran and did not, and what the cohort is made of.
     """
     spoken = {name: experiment(runs) for name, runs in by_experiment.items()}
-    finished = [run for runs in by_experiment.values() for run in runs if run.finished]
-    measured = join_metrics(finished)
-    harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
-    best = harsh.loc[harsh["value"].idxmax()]
+    runs = [run for runs in by_experiment.values() for run in runs]
+    best = dict.fromkeys(("value", "low", "high"), np.nan)  # where no arm finished
+    if any(run.finished for run in runs):
+        measured = join_metrics(runs)
+        harsh = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
+        best = harsh.loc[harsh["value"].idxmax()]
     numbers = {
         "headline_harsh_best": 100 * float(best["value"]),
         "headline_harsh_low": 100 * float(best["low"]),
         "headline_harsh_high": 100 * float(best["high"]),
         "n_arms_run": sum(numbers["n_arms_run"] for numbers in spoken.values()),
         "n_arms_not_run": sum(numbers["n_arms_not_run"] for numbers in spoken.values()),
-        "cohort": Words({"phantom": "phantoms"}.get(finished[0].info["cohort"], "radiographs")),
+        "cohort": Words({"phantom": "phantoms"}.get(runs[0].info["cohort"], "radiographs")),
     }
     for name in ("A", "C"):
         for key in ("covid_recall", "covid_low", "covid_high"):
@@ -133,5 +154,7 @@ def effort(runs):
         "arms_finished": float(len(finished)),
         "arms_missing": float(len(runs) - len(finished)),
         "training_minutes": sum(run.info["training_seconds"] for run in finished) / 60,
-        "precision": Words(" and ".join(sorted({run.info["precision"] for run in finished}))),
+        "precision": Words(
+            " and ".join(sorted({run.info["precision"] for run in finished})) or "no arm"
+        ),
     }

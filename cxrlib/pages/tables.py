@@ -29,6 +29,7 @@ from cxrlib.study import experiments, trials
 from cxrlib.study.runs import NOT_RUN
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
+_NONE = pd.DataFrame({"Arm": ["none finished"]})
 _ENDS = ["value", "low", "high"]
 
 
@@ -47,14 +48,23 @@ class Table:
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {
             "text/markdown": self._markdown(),
-            "text/html": f"<p>{html.escape(self.caption)}</p>" + self.frame.to_html(index=False),
+            "text/html": f"<p>{html.escape(self.caption)}</p>"
+            + self._filled().to_html(index=False),
             "text/plain": f"{self.caption}\n{self.frame.to_string(index=False)}",
         }
+
+    def _filled(self):
+        """Returns the frame, with a row "none" where it has none: Sphinx has no such table."""
+        if len(self.frame) and len(self.frame.columns):
+            return self.frame
+        columns = list(self.frame.columns) or [""]
+        return pd.DataFrame([["none", *[""] * (len(columns) - 1)]], columns=columns)
 
     def _markdown(self):
         """Writes the one directive that Jupyter Book numbers as a table."""
         rows = io.StringIO()
-        shown = self.frame.map(_escaped).set_axis(map(_escaped, self.frame.columns), axis=1)
+        shown = self._filled().map(_escaped)
+        shown.columns = map(_escaped, shown.columns)
         shown.to_csv(rows, index=False)
         return (
             f"```{{csv-table}} {_escaped(self.caption)}\n:name: {self.name}\n:header-rows: 1\n\n"
@@ -151,6 +161,8 @@ def seeds(runs, name):
     Returns:
         A `Table` with a row an arm and measure.
     """
+    if not any(run.finished for run in runs):
+        return Table(_NONE, f"Experiment {runs[0].experiment}: no arm finished.", name)
     measured, published = trials.measured(runs), paper.published()
     spread = trials.spread(measured)
     same_task = runs[0].info["cohort"] == "coronahack"  # phantoms are another task
@@ -213,7 +225,7 @@ def differences(runs, name):
     )
     columns = ["One arm", "Another", "Measure", "Difference", "p", "The first is"]
     if len(answers) < 2:
-        rows = [[*answers, "none ran", "–", "–", "–", "–"]]
+        rows = [[*(answers or ["none"]), "none ran", "–", "–", "–", "–"]]
         return Table(pd.DataFrame(rows, columns=columns), caption, name)
     rows = []
     for row in comparison.table(answers).itertuples():

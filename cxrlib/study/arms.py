@@ -39,7 +39,7 @@ class Plan(NamedTuple):
 
     Attributes:
         profile, experiment: As `train` takes them.
-        arm: With the weights that it starts from: "imagenet" or "none".
+        arm: With the weights that it starts from: "imagenet" or "none"; "best" if A has none.
         weights: A file to take them from, or None.
         folder: The run folder.
         facts: What the run is made from, as run.json holds it.
@@ -70,8 +70,8 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False, b
         bench: As `training.start` takes it, where one process trains several arms.
 
     Returns:
-        The `runs.Run`. An arm whose ImageNet weights cannot be had, or whose loss is never a
-        number, ends as "not run", with the reason.
+        The `runs.Run`. An arm whose ImageNet weights cannot be had, whose loss is never a number,
+        or that takes the best of arms of which none finished, ends as "not run", with the reason.
 
     Raises:
         InputError: As `cohort`; B and C come before A; random weights from a file; or another
@@ -171,9 +171,12 @@ def _begin(plan):
 
 def _fit(plan, lines, bench):
     """Trains the network: history.csv and model.keras."""
-    from cxrlib.networks import training  # seconds: Keras comes with it
+    from cxrlib.networks import models, training  # seconds: Keras comes with them
 
     profile, experiment, arm = plan.profile, plan.experiment, plan.arm
+    if arm.weights == experiments.BEST:
+        label = ARCHITECTURES[arm.architecture].label
+        raise models.WeightsUnavailable(f"no {label} finished in experiment A, whose best it takes")
     recipe = Recipe(
         architecture=arm.architecture,
         weights=plan.weights or {"none": None}.get(arm.weights, arm.weights),
@@ -357,6 +360,8 @@ def _initial_weights(profile, experiment, arm):
     rivals = [rival for rival in first.arms if rival.architecture == arm.architecture]
     ran = [train(profile, first, rival) for rival in rivals]
     losses = {run.weights: run.history["val_loss"].min() for run in ran if run.finished}
+    if ran and not losses:
+        return experiments.BEST  # of which there is none
     return choose_weights(losses)
 
 

@@ -90,7 +90,7 @@ def _plain(value):
 
 _TYPES = {
     "experiment": _plain, "arm": _plain, "architecture": _among(ARCHITECTURES),
-    "weights": _among(("none", "imagenet")), "state": _among((FINISHED, NOT_RUN, RUNNING)),
+    "weights": _among(("none", "imagenet", "best")), "state": _among((FINISHED, NOT_RUN, RUNNING)),
     **dict.fromkeys(("epochs", "best_epoch", "images_per_epoch", "image_size"), _count),
     **dict.fromkeys(("training_seconds", "last_session_seconds"), _seconds),
     **dict.fromkeys(("cohort", "split", "precision", "python", "machine", "reason"), _word),
@@ -299,6 +299,18 @@ def chosen(runs):
     if not finished:
         raise InputError(NONE)
     return min(finished, key=lambda run: run.history["val_loss"].min())
+
+
+def speakers(by_experiment):
+    """Returns the run that speaks for each experiment; one of which no arm finished has none.
+
+    Args:
+        by_experiment: Experiment name -> its runs.
+
+    Returns:
+        List of what `chosen` returns, in the same order, perhaps empty.
+    """
+    return [chosen(runs) for runs in by_experiment.values() if any(run.finished for run in runs)]
 
 
 def keep(runs, folder):
