@@ -26,7 +26,7 @@ from cxrlib.study import experiments, profiles, runs
 
 SOURCES = (
     "phantom/*", "cohort/__init__", "cohort/readers", "cohort/own", "cohort/tables",
-    "cohort/folders", "images/decode", "images/__init__",
+    "cohort/folders", "cohort/metadata", "images/decode", "images/__init__",
     "images/augment", "study/experiments", "networks/models",
 )  # fmt: skip
 """Modules that a run is made from: it is made anew when they change."""
