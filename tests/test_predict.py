@@ -167,7 +167,7 @@ def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     for i, folder in enumerate("ab"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "1.png").write_bytes(files[i].read_bytes())
+        (tmp_path / folder / "1.png").write_bytes(files[2 * i].read_bytes())
     for folder in "aba":
         arguments = ("explain", f"{folder}/1.png", "--run", run.folder, "--target", "COVID")
         assert cxr(monkeypatch, *arguments) == 0
