@@ -381,6 +381,9 @@ def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or you
     found = cohort.listed(place)
     _print_table("Radiographs", audit.counts(found))
     _print_table("Problems", audit.problems(found))
+    wanting = audit.wanting(found)
+    if len(wanting):
+        _print_table("A study needs more", wanting)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)  # it is in the first table

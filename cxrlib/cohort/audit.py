@@ -159,7 +159,29 @@ def problems(radiographs):
     """
     table = radiographs if "error" in radiographs else facts(radiographs)
     labels = [fault[:3] for fault in own.faults(table)]
-    found = [*_empty_parts(table), *labels, *_file_problems(table), *_duplicates(table)]
+    found = [*labels, *_file_problems(table), *_duplicates(table)]
+    return pd.DataFrame(found, columns=["file", "problem", "mend"])
+
+
+def wanting(radiographs):
+    """Lists what a cohort as a whole lacks for a study: a second group, a split.
+
+    Args:
+        radiographs: As `problems` takes them.
+
+    Returns:
+        DataFrame as `problems` returns it, of no file in particular.
+    """
+    found = []
+    answers = [name for name in TARGETS if name in radiographs] or ["group"]
+    if set(answers) <= set(radiographs) and len(radiographs[answers].drop_duplicates()) == 1:
+        alike = radiographs["group"].iloc[0] if "group" in radiographs else "of the same targets"
+        found.append(("", f"all radiographs are {alike}", "add a second group"))
+    there = set(radiographs.get("split", cohort.SPLITS))
+    for name in [name for name in cohort.SPLITS if name not in there]:
+        mend = "give it to some patients, or leave the column split out"
+        taken = "none needed: a study takes it from training patients"
+        found.append(("", f"no split {name}", taken if name == "validation" else mend))
     return pd.DataFrame(found, columns=["file", "problem", "mend"])
 
 
@@ -278,20 +300,6 @@ def _cramers_v(positive, category):
     rows, columns = (k - (k - 1) ** 2 / (n - 1) for k in (rows, columns))
     widest = min(rows, columns) - 1
     return np.sqrt(squared / widest) if widest > 0 else np.nan
-
-
-def _empty_parts(table):
-    """Yields what a cohort as a whole lacks: a second group, a split."""
-    answers = [name for name in TARGETS if name in table] or list({"group"} & set(table))
-    if answers and len(table) > 1 and len(table[answers].drop_duplicates()) == 1:
-        alike = table["group"].iloc[0] if "group" in table else "of the same targets"
-        yield "", f"all radiographs are {alike}", "a study needs two groups"
-    there = set(table.get("split", cohort.SPLITS))
-    for name in cohort.SPLITS:
-        if name not in there:
-            mend = "give it to some patients, or leave the column split out"
-            taken = "a study takes a fifth of the training patients for it"
-            yield "", f"no split {name}", taken if name == "validation" else mend
 
 
 def _file_problems(table):

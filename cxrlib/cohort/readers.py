@@ -1,6 +1,5 @@
 """Readers: from the layouts that radiographs come in to a cohort (see `cxrlib.cohort`)."""
 
-import warnings
 from importlib import resources
 from pathlib import Path
 
@@ -8,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from cxrlib import targets
-from cxrlib.cohort import folders, tables
+from cxrlib.cohort import folders, metadata, tables
 from cxrlib.cohort.own import ADULT, FACTS, KNOWN, read_folder, read_view
 from cxrlib.cohort.own import listed as listed_by_a_user
-from cxrlib.errors import InputError, InputWarning
+from cxrlib.errors import InputError
 
 COLUMNS = ("file", "path", "group", "patient", "source", *FACTS, *targets.TARGETS)
 
@@ -60,7 +59,7 @@ def read_coronahack(root):
             images that the metadata lists and the folder lacks.
     """
     table, notes, _ = _coronahack(root)
-    _warn(root, notes)
+    metadata.warn(root, notes)
     unknown = sorted(set(table[_LABEL]) - {"Normal", "Pnemonia"})
     if unknown:
         raise InputError(f"unknown {_LABEL} {unknown[0]!r} in the metadata")
@@ -69,7 +68,7 @@ def read_coronahack(root):
     cohort = pd.DataFrame(
         {
             "file": table[_NAME],
-            "path": _image_paths(root, table[_NAME]),
+            "path": metadata.image_paths(root, table[_NAME]),
             "group": table["group"],
             **_coronahack_facts(table),
         }
@@ -92,13 +91,13 @@ def read_covid_chestxray(root):
         InputError: No folder, no metadata, a column it lacks, or images that are not there.
     """
     table, notes, _ = _covid_chestxray(root)
-    _warn(root, notes)
+    metadata.warn(root, notes)
     table = table.query("group != ''").reset_index(drop=True)
     patients = table["patientid"].where(table["patientid"] != "", table["filename"])
     cohort = pd.DataFrame(
         {
             "file": table["filename"],
-            "path": _image_paths(root, table["filename"], table["place"]),
+            "path": metadata.image_paths(root, table["filename"], table["place"]),
             "group": table["group"],
             "patient": "cohen-" + patients,
             "source": "cohen",
@@ -183,11 +182,11 @@ def listed(place):
     layout, path = _layout(place)
     if layout == "coronahack":
         table = _coronahack(place)[0]
-        return _placed(place, table[_NAME], table[["group"]])
+        return metadata.placed(place, table[_NAME], table[["group"]])
     if layout == "covid-chestxray":
         table = _covid_chestxray(place)[0].query("group != ''").reset_index(drop=True)
         labels = table[["group", *targets.TARGETS]]
-        return _placed(place, table["filename"], labels, table["place"])
+        return metadata.placed(place, table["filename"], labels, table["place"])
     if layout == "table":
         return listed_by_a_user(path)[0].drop(columns="path_there")
     paths = folders.images(place)
@@ -229,67 +228,17 @@ def _layout(place):
     if place.is_file():
         return "table", place
     for name, needed in (("coronahack", _CORONAHACK), ("covid-chestxray", _COVID_CHESTXRAY)):
-        found = _nearest(place, needed)
+        found = metadata.nearest(place, needed)
         if found:
             return name, found
-    beside = [path for path in _tables(place) if path.parent == place]
+    beside = [path for path in metadata.lists(place) if path.parent == place]
     for needed in (("file", "group"), ("file", *targets.TARGETS), ("file",)):
-        found = _one([path for path in beside if set(needed) <= tables.columns(path, KNOWN)])
+        found = metadata.one(
+            [path for path in beside if set(needed) <= tables.columns(path, KNOWN)]
+        )
         if found:
             return "table", found
     return "images", place
-
-
-def _folder(root, what):
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"no folder {root}: point `data` at {what}")
-    return root
-
-
-def _tables(root):
-    return [path for path in folders.files(root) if path.suffix.lower() in (".csv", ".tsv")]
-
-
-def _nearest(root, needed):
-    """Returns the table with the columns needed that lies highest below a folder, or None."""
-    found = [path for path in _tables(root) if set(needed) <= tables.columns(path, needed)]
-    highest = min((len(path.parts) for path in found), default=0)
-    return _one([path for path in found if len(path.parts) == highest])
-
-
-def _one(paths):
-    """Returns the one table that is meant; None of none. Copies of a table are one."""
-    others = [path for path in paths[1:] if path.read_bytes() != paths[0].read_bytes()]
-    if others:
-        raise InputError(f"{paths[0]} and {others[0]} both list radiographs: name one, or move one")
-    return paths[0] if paths else None
-
-
-def _metadata(root, needed, name, also=()):
-    """Reads the CSV file below a folder that has the columns needed: rows, notes, its path."""
-    found = _nearest(root, needed)
-    if found:
-        return *tables.read(found, (*needed, *also)), found
-    there = {path: tables.columns(path, needed) for path in _tables(root)}
-    if not there:
-        raise InputError(f"no metadata file below {root}: {name} belongs there")
-    nearest = max(there, key=lambda file: len(there[file]))
-    missing = sorted(set(needed) - there[nearest])[0]
-    raise InputError(f"{nearest} lacks the column {missing}: take {name} itself")
-
-
-def _warn(root, notes):
-    if notes:
-        said = "; ".join(map(str, notes))
-        warnings.warn(f"{root}: {said}", InputWarning, stacklevel=3)
-
-
-def _refuse_twice(names):
-    """Refuses metadata that list a file twice: which of two labels counts, nobody knows."""
-    twice = names[names.duplicated()]
-    if len(twice):
-        raise InputError(f"{twice.iloc[0]} is listed twice in the metadata: keep one row")
 
 
 def _coronahack(root):
@@ -297,15 +246,15 @@ def _coronahack(root):
 
     A row whose label is not CoronaHack's keeps that label as its group.
     """
-    root = _folder(root, "the unpacked CoronaHack dataset")
-    table, notes, file = _metadata(root, _CORONAHACK, "Chest_xray_Corona_Metadata.csv")
+    root = metadata.folder(root, "the unpacked CoronaHack dataset")
+    table, notes, file = metadata.read(root, _CORONAHACK, "Chest_xray_Corona_Metadata.csv")
     rules = dict.fromkeys((_LABEL, _CAUSE, _VIRUS), tables.fact)
     rules |= {_NAME: tables.clean, _FOLDER: tables.choice("TRAIN", "TEST")}
     tables.normalise(table, rules, notes)
     unknown = sorted(set(table[_FOLDER]) - {"TRAIN", "TEST"})
     if unknown:
         raise InputError(f"{file}: unknown {_FOLDER} {unknown[0]!r}: TRAIN or TEST")
-    _refuse_twice(table[_NAME])
+    metadata.refuse_twice(table[_NAME])
     lateral, left_out = table[_NAME].isin(LATERAL), []
     if lateral.any():
         left_out.append(tables.Note("", int(lateral.sum()), "", "lateral views, left out"))
@@ -328,23 +277,6 @@ def _coronahack_groups(table):
 def _spreadsheet_key(names):
     """Sorts as the paper's spreadsheet did: no case, no hyphen or apostrophe, underscore first."""
     return names.str.lower().str.replace("[-']", "", regex=True).str.replace("_", " ")
-
-
-def _image_paths(root, names, folders_of=None):
-    """Returns where the images of these names are; all must be there, and each once."""
-    found = _placed(Path(root), names, pd.DataFrame(index=names.index), folders_of)
-    twice, missing = found[found["also"] != ""], found[~found["path"].map(folders.is_there)]
-    if len(twice):
-        raise InputError(
-            f"{len(twice)} images of the metadata are twice below {root}"
-            f" ({twice['also'].iloc[0]} are different pictures): leave the radiographs alone there"
-        )
-    if len(missing):
-        raise InputError(
-            f"{len(missing)} images of the metadata are not below {root}"
-            f" ({missing['file'].iloc[0]} is the first): unpack the whole dataset there"
-        )
-    return found["path"]
 
 
 def _coronahack_facts(table):
@@ -376,8 +308,8 @@ def _covid_chestxray(root):
     Returns:
         The rows, what was changed, and what is left out.
     """
-    root = _folder(root, "Cohen et al.'s collection")
-    table, notes, file = _metadata(root, _COVID_CHESTXRAY, "metadata.csv", also=("folder",))
+    root = metadata.folder(root, "Cohen et al.'s collection")
+    table, notes, file = metadata.read(root, _COVID_CHESTXRAY, "metadata.csv", also=("folder",))
     known = findings()
     heard = tables.choice(*known["finding"])
     rules = dict.fromkeys(("filename", "folder"), tables.clean)
@@ -397,7 +329,7 @@ def _covid_chestxray(root):
     for (finding, reason), rows in dropped.groupby(["finding", "reason"], sort=False):
         why = f"left out: {reason}" if reason else "left out"
         left_out.append(tables.Note("finding", len(rows), repr(finding), why))
-    _refuse_twice(table["filename"])
+    metadata.refuse_twice(table["filename"])
     places = table.get("folder", pd.Series("images", table.index))
     table["place"] = [file.parent / place for place in places]
     answers = [targets.GROUPS.get(group, _OTHER_PNEUMONIA) for group in table["group"]]
@@ -422,30 +354,3 @@ def _publications(table):
 def _last_word(finding):
     """Shortens a finding such as Pneumonia/Viral/COVID-19 to its last part."""
     return str(finding).split("/")[-1].strip()
-
-
-def _placed(root, names, labels, folders_of=None):
-    """Lists files by the names that metadata give, there or not, and what else has that name.
-
-    Args:
-        root: The collection's folder.
-        names: Series of file names.
-        labels: DataFrame of the rest.
-        folders_of: The folder that the metadata name for each file, or None. It is believed where
-            any of the files is there: a mask elsewhere is then no radiograph.
-    """
-    by_name = folders.Names(root)
-    places = [None] * len(names) if folders_of is None else list(folders_of)
-    found = [by_name.find(name, place) for name, place in zip(names, places)]
-    if not any(found):
-        places, found = [None] * len(names), [by_name.find(name) for name in names]
-    default = [str((place or root) / name) for place, name in zip(places, names)]
-    facts = {
-        "file": names,
-        "path": [str(paths[0]) if paths else path for paths, path in zip(found, default)],
-        "also": [
-            " and ".join(str(path.relative_to(root)) for path in paths[:2]) * (len(paths) > 1)
-            for paths in found
-        ],
-    }
-    return pd.concat([pd.DataFrame(facts, index=names.index), labels], axis=1)
