@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import logging
 from pathlib import Path
 
 from cxrlib import files
@@ -17,8 +18,9 @@ def names():
 def begin(namespace):
     """Turns a notebook's parameters into a profile; the first thing every notebook does.
 
-    Papermill only warns of a parameter that a notebook does not know, so a typo would silently
-    run the default. Here it is refused.
+    A notebook declares the parameters that a reader would turn. Papermill injects any others too;
+    what neither gives is the profile's default. Papermill only warns of a name that the notebook
+    does not declare, so a typo would silently run the default: here it is refused.
 
     Args:
         namespace: The notebook's `globals()`.
@@ -29,11 +31,9 @@ def begin(namespace):
     Raises:
         InputError: An unknown parameter, or a value of the wrong type or range, by name.
     """
-    names_known = [field.name for field in dataclasses.fields(profiles.Profile)]
-    mapping = {name: namespace[name] for name in names_known}
-    for name in _injected(namespace.get("In", [])):
-        mapping[name] = namespace[name]
-    return profiles.from_mapping(mapping)
+    known = [field.name for field in dataclasses.fields(profiles.Profile)]
+    given = dict.fromkeys([*known, *_injected(namespace.get("In", []))])
+    return profiles.from_mapping({name: namespace[name] for name in given if name in namespace})
 
 
 def pair(text):
@@ -93,7 +93,8 @@ def execute(name, profile, output):
     source = files.root() / "notebooks" / f"{name}.ipynb"
     if not source.exists():
         raise InputError(f"no notebook {name!r}: there are {', '.join(names())}")
-    parameters = {key: _plain(value) for key, value in dataclasses.asdict(profile).items()}
+    # Papermill warns of parameters that a notebook does not declare; `begin` refuses unknown ones.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     output = Path(output)
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     with files.replacing(output) as temporary:
@@ -101,7 +102,7 @@ def execute(name, profile, output):
             papermill.execute_notebook(
                 source,
                 temporary,
-                parameters=parameters,
+                parameters=_changed(profile),
                 kernel_name="python3",
                 cwd=files.root(),
                 progress_bar=False,
@@ -139,5 +140,8 @@ def _injected(history):
     return []
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def _changed(profile):
+    """Returns what a profile says otherwise than the default, as papermill takes it."""
+    values, default = dataclasses.asdict(profile), dataclasses.asdict(profiles.Profile())
+    changed = {name: value for name, value in values.items() if value != default[name]}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}

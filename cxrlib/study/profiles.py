@@ -207,7 +207,7 @@ def read(path):
         raise InputError(f"no profile {path}: there are {there}")
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter of bytes, or a date, that are none
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(mapping, dict):
         raise InputError(f"{path} must hold `name: value` lines")
@@ -218,7 +218,7 @@ def read(path):
 
 
 def _typed(field, value):
-    """Checks one value's type; whole numbers pass for floats and lists for tuples."""
+    """Checks one value's type; whole numbers pass for floats, what `_listed` reads for lists."""
     if field.type is float and type(value) is int:
         return float(value)
     if field.type in (int, float, str):
@@ -229,9 +229,22 @@ def _typed(field, value):
             )
         return value
     kind, what = (int, "whole numbers") if field.type == tuple[int, ...] else (str, "names")
-    if not isinstance(value, list | tuple) or not all(type(item) is kind for item in value):
+    items = _listed(value)
+    if not isinstance(items, list | tuple) or not all(type(item) is kind for item in items):
         raise InputError(f"{field.name} is {value!r}: it must be a list of {what}")
-    return tuple(value)
+    return tuple(items)
+
+
+def _listed(value):
+    """Reads a list from a word or number alone, or from text, as `papermill -p` hands it over."""
+    if type(value) is int:
+        return [value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(f"[{value.strip().removeprefix('[').removesuffix(']')}]")
+    except (yaml.YAMLError, ValueError):  # the latter of a date that is none
+        return None
 
 
 def _one_of(name, value, choices):
