@@ -18,7 +18,8 @@ TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {name: [arm.name for arm in PROFILE.experiment(name).arms] for name in "ABC"}
 SHOWN = [str(p) for pattern in ("cxrlib/**/*.py", "cxrlib/**/*.csv", "results/**/*.csv")
          for p in Path().glob(pattern)]
-NOTEBOOK_NEEDS = {"02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
+CHAPTERS = {str(notebooks.page(name)): name for name in notebooks.names()}
+NOTEBOOK_NEEDS = {"00-front-page": "ABC", "02-experiment-a": "A", "03-experiment-b": "B", "04-experiment-c": "C",
                   "05-comparison": "ABC", "07-shortcuts": "ABC", "09-how-this-was-run": "ABC",
                   "10-gallery": "ABC", "11-sanity": "A"}
 
@@ -30,6 +31,10 @@ localrules:
 
 def packed(experiments):
     return [f"runs/{t}/{e}/{arm}.zip" for t in TRIALS for e in experiments for arm in ARMS[e]]
+
+
+def chapter(wildcards):
+    return CHAPTERS[f"book/{wildcards.page}.ipynb"]
 
 
 def rivals(wildcards):
@@ -52,10 +57,10 @@ def made_from(wildcards):
 
 rule book:
     input:
-        local(expand("book/experiments/{name}.ipynb", name=notebooks.names())),
+        local(list(CHAPTERS)),
         local("_config.yml"),
         local([
-            str(p) for p in Path("book").rglob("*") if p.is_file() and "experiments" not in p.parts
+            str(p) for p in Path("book").rglob("*") if p.is_file() and p.suffix != ".ipynb"
         ]),
     output:
         local("_build/html/index.html"),
@@ -87,12 +92,13 @@ rule arm:
 
 rule notebook:
     input:
-        local("notebooks/{name}.ipynb"),
+        local(lambda wildcards: f"notebooks/{chapter(wildcards)}.ipynb"),
         local(SHOWN),
-        runs=lambda wildcards: packed(NOTEBOOK_NEEDS.get(wildcards.name, "")),
+        runs=lambda wildcards: packed(NOTEBOOK_NEEDS.get(chapter(wildcards), "")),
     output:
-        local("book/experiments/{name}.ipynb"),
+        local("book/{page}.ipynb"),
     params:
         profile=PROFILE.folder_name,
+        chapter=chapter,
     shell:
-        "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE:q}"
+        "cxr unpack {input.runs} && cxr notebook {params.chapter} {output} --profile {PROFILE_FILE:q}"

@@ -129,7 +129,8 @@ def test_a_wrong_type_is_refused_by_name():
 def test_the_book_lists_every_notebook():
     listed = (Path(__file__).parents[1] / "book" / "_toc.yml").read_text()
     for text in TEXTS:
-        assert f"experiments/{text.stem}" in listed
+        page = notebooks.page(text.stem).with_suffix("").relative_to("book")
+        assert f": {page}\n" in listed
 
 
 @each

@@ -158,12 +158,14 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
         runs: Runs of one experiment.
         radiographs: The experiment's radiographs.
         pixels: uint8 (n, size, size, 3), row by row `radiographs`.
-        rows: Groups to show.
+        rows: Groups to show, those of them that were tested; if none was, what was instead.
     """
     style()
     finished = [run for run in runs if run.finished]
     positions = np.flatnonzero(radiographs["split"] == "test")
     test = radiographs.iloc[positions].reset_index(drop=True)
+    tested = [group for group in targets.GROUP_TARGET if group in set(test["group"])]
+    rows = [group for group in rows if group in tested] or tested
     columns = len(finished) + 1
     edge = min(WIDTH / columns, 2.2)
     figure, axes = plt.subplots(

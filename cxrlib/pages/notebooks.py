@@ -9,10 +9,19 @@ from cxrlib import files
 from cxrlib.errors import InputError
 from cxrlib.study import profiles
 
+FRONT = "00-front-page"
+"""The notebook behind the book's first page."""
+
 
 def names():
     """Lists the notebooks by name, in reading order: 01-data, ..."""
     return sorted(path.stem for path in (files.root() / "notebooks").glob("*.md"))
+
+
+def page(name):
+    """Returns where in the study a notebook goes once it is executed: the book reads it there."""
+    folder = Path("book")
+    return folder / "index.ipynb" if name == FRONT else folder / "experiments" / f"{name}.ipynb"
 
 
 def begin(namespace):
@@ -120,13 +129,17 @@ def execute(name, profile, output):
 
 
 def _fold_injected(path):
-    """Folds the cell that papermill injected, as the default parameters above it are."""
+    """Folds or hides the cell that papermill injected, as the default parameters above it are."""
     import nbformat
 
     notebook = nbformat.read(path, 4)
+    hidden = "hide-input"
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("hide-input")
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            hidden = next((tag for tag in tags if tag.endswith("-input")), hidden)
+        if "injected-parameters" in tags:
+            tags.append(hidden)
             cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this copy"}
     nbformat.write(notebook, path)
 

@@ -109,6 +109,11 @@ class Run:
         """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
         return _table(self.folder / "metrics.csv")
 
+    def measure(self, metric, target="all"):
+        """Returns a measure of the test radiographs: value, lower and upper end."""
+        rows = self.metrics.set_index(["target", "metric"])
+        return tuple(rows.loc[(target, metric), ["value", "low", "high"]])
+
     @property
     def external(self):
         """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""
