@@ -18,6 +18,7 @@ TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {
     name: [arm.name for arm in PROFILE.experiment(name).arms] for name in experiments.EXPERIMENTS
 }
+CHAPTERS = {str(notebooks.page(name)): name for name in notebooks.names()}
 
 
 localrules:
@@ -27,6 +28,10 @@ localrules:
 
 def packed(experiments):
     return [f"runs/{t}/{e}/{arm}.zip" for t in TRIALS for e in experiments for arm in ARMS[e]]
+
+
+def chapter(wildcards):
+    return CHAPTERS[f"book/{wildcards.page}.ipynb"]
 
 
 def rivals(wildcards):
@@ -49,10 +54,10 @@ def made_from(wildcards):
 
 rule book:
     input:
-        local(expand("book/experiments/{name}.ipynb", name=notebooks.names())),
+        local(list(CHAPTERS)),
         local("_config.yml"),
         local([
-            str(p) for p in Path("book").rglob("*") if p.is_file() and "experiments" not in p.parts
+            str(p) for p in Path("book").rglob("*") if p.is_file() and p.suffix != ".ipynb"
         ]),
     output:
         local("_build/html/index.html"),
@@ -84,14 +89,15 @@ rule arm:
 
 rule notebook:
     input:
-        local("notebooks/{name}.ipynb"),
-        lambda wildcards: [local(path) for path in notebooks.reads(wildcards.name)],
-        runs=lambda wildcards: packed(notebooks.needs(wildcards.name)),
+        local(lambda wildcards: f"notebooks/{chapter(wildcards)}.ipynb"),
+        lambda wildcards: [local(path) for path in notebooks.reads(chapter(wildcards))],
+        runs=lambda wildcards: packed(notebooks.needs(chapter(wildcards))),
     output:
-        local("book/experiments/{name}.ipynb"),
+        local("book/{page}.ipynb"),
     params:
         profile=PROFILE.folder_name,
+        chapter=chapter,
         # What the chapter executes: another colour runs the chapters again that show it.
-        code=lambda wildcards: provenance.digest_of_text(notebooks.code(wildcards.name)),
+        code=lambda wildcards: provenance.digest_of_text(notebooks.code(chapter(wildcards))),
     shell:
-        "cxr unpack {input.runs} && cxr notebook {wildcards.name} {output} --profile {PROFILE_FILE:q}"
+        "cxr unpack {input.runs} && cxr notebook {params.chapter} {output} --profile {PROFILE_FILE:q}"

@@ -79,6 +79,30 @@ def signed(value, low, high, metric="accuracy"):
     return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
 
 
+def per_cent(value, low=np.nan, high=np.nan, digits=1):
+    """Writes a share as a sentence has it: 81.2 % (78.0–84.1 %)."""
+    if np.isnan(value):
+        return "an undefined share"
+    value, low, high = (f"{100 * v:.{digits}f}" for v in (value, low, high))
+    return f"{value}\u00a0%" if "nan" in (low, high) else f"{value}\u00a0% ({low}–{high}\u00a0%)"
+
+
+def number(value, digits=2):
+    """Writes a number that may be negative, with a minus and not a hyphen: −0.42."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def ranged(value, low, high, digits=2):
+    """Writes a number that may be negative with its interval: −0.42 (−0.61 to −0.20)."""
+    return f"{number(value, digits)} ({number(low, digits)} to {number(high, digits)})"
+
+
+def listed(items):
+    """Writes a list as a sentence has it: one, two and three."""
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def split_label(split):
     """Returns, in words, how radiographs were split; what is not among `SPLIT_LABELS` is a fold."""
     return SPLIT_LABELS.get(split, f"split by patient, {split}")

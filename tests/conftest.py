@@ -22,19 +22,28 @@ def pytest_addoption(parser):
 def copy_study(folder):
     """Copies what a study is made from to a new folder, without any run."""
     for name in ("book", "notebooks", "profiles", "results", "cxrlib"):
-        ignore = shutil.ignore_patterns("experiments", "__pycache__", ".ipynb_checkpoints")
+        ignore = shutil.ignore_patterns(
+            "experiments", "index.ipynb", "__pycache__", ".ipynb_checkpoints"
+        )
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("Snakefile", "_config.yml"):
         shutil.copy(ROOT / name, folder)
     return folder
 
 
-def make_run(folder, architecture="efficient", weights="none", experiment="A", **changed):
+def make_run(
+    folder,
+    architecture="efficient",
+    weights="none",
+    experiment="A",
+    groups=tuple(GROUPS),
+    **changed,
+):
     """Writes a run folder as training leaves it, with made-up answers, and reads it."""
     rng = np.random.default_rng(1)
     folder = folder / experiment / f"{architecture}-{weights}"
     folder.mkdir(parents=True)
-    groups = np.repeat(list(GROUPS), 5)
+    groups = np.repeat(groups, 20 // len(groups))
     truth = encode(groups)
     facts = pd.DataFrame({"file": range(20), "group": groups, "patient": range(20), "copy": 0})
     columns = {f"y_{t}": truth[:, i] for i, t in enumerate(TARGETS)}

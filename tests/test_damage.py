@@ -12,7 +12,7 @@ import pytest
 
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
-from cxrlib.pages import prose, tables
+from cxrlib.pages import tables
 from cxrlib.study import runs
 from tests.conftest import make_run
 
@@ -42,8 +42,7 @@ def used(folder):
     shown = [tables.arms([run], "t")]
     if run.finished:
         shown += [tables.overall([run], "t"), tables.versions([run], "t")]
-        prose.experiment([run])
-        prose.effort([run])
+        run.measure("accuracy")
         runs.join_histories([run])
     for table in shown:
         table._repr_mimebundle_()

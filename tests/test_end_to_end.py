@@ -11,6 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from cxrlib.pages import notebooks
 from tests import browser
 from tests.conftest import copy_study
 
@@ -49,21 +50,23 @@ def test_one_command_leaves_every_arm_every_chapter_and_the_book(finished):
     )
     assert len(arms) == 11, arms
     for chapter in CHAPTERS:
-        assert (finished / "book/experiments" / f"{chapter}.ipynb").is_file()
-        assert (finished / "_build/html/experiments" / f"{chapter}.html").is_file()
+        executed = notebooks.page(chapter)
+        assert (finished / executed).is_file()
+        page = Path("_build/html") / executed.relative_to("book").with_suffix(".html")
+        assert (finished / page).is_file()
     assert (finished / "_build/html/index.html").is_file()
 
 
 def test_executed_chapters_hold_no_error_and_fold_papermills_cell(finished):
     for chapter in CHAPTERS:
-        notebook = nbformat.read(finished / "book/experiments" / f"{chapter}.ipynb", 4)
+        notebook = nbformat.read(finished / notebooks.page(chapter), 4)
         outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
         assert not [out for out in outputs if out["output_type"] == "error"]
         injected = [
             c for c in notebook.cells if "injected-parameters" in c.metadata.get("tags", [])
         ]
         assert len(injected) == 1
-        assert "hide-input" in injected[0].metadata["tags"]
+        assert {"hide-input", "remove-input"} & set(injected[0].metadata["tags"])
 
 
 def test_a_second_study_has_nothing_to_do(finished):
@@ -153,9 +156,10 @@ def test_a_chapter_runs_by_itself_with_papermill_and_other_epochs(clone, tmp_pat
     assert "Efficient" in output.read_text()
 
 
-def test_a_typo_in_a_parameter_is_refused_by_name_before_anything_runs(clone, tmp_path):
+@pytest.mark.parametrize("chapter", ["02-experiment-a", "06-paper-audit", "08-real-radiographs"])
+def test_a_typo_in_a_parameter_is_refused_by_name_before_anything_runs(clone, tmp_path, chapter):
     output = tmp_path / "out.ipynb"
-    command = [CXR.with_name("papermill"), "notebooks/02-experiment-a.ipynb", output]
+    command = [CXR.with_name("papermill"), f"notebooks/{chapter}.ipynb", output]
     outcome = subprocess.run(
         [*command, "-p", "epohcs", "1"], cwd=clone, capture_output=True, text=True
     )

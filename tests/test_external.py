@@ -99,7 +99,7 @@ def test_the_table_counts_patients_from_elsewhere_by_group(tmp_path):
     facts = {"group": ["covid"] * 4 + ["normal"] * 2, "patient": [1, 1, 2, 3, 4, 5]}
     said = pd.DataFrame(facts).assign(p_COVID=[0.9, 0.5, 0.9, 0.1, 0.7, 0.2])
     said.to_csv(run.folder / "external.csv", index=False)
-    table = tables.external([run], "t").frame
+    table = tables.external([run])
     assert list(table) == ["Arm", "covid (4, 3\u00a0patients)", "normal (2, 2\u00a0patients)"]
     assert table.iloc[0, 1].startswith("75.0\u00a0(")
     assert table.iloc[0, 2].startswith("50.0\u00a0(")
@@ -108,10 +108,10 @@ def test_the_table_counts_patients_from_elsewhere_by_group(tmp_path):
 def test_two_splits_stand_row_under_row(tmp_path):
     first = make_run(tmp_path / "paper")
     second = make_run(tmp_path / "own", split="by-patient")
-    table = tables.splits([first], [second], "t").frame
+    table = tables.splits([first], [second])
     assert list(table["Split"]) == ["by image, as in the paper", "by patient"]
 
 
 def test_findings_that_are_left_out_are_called_so():
     row = {"finding": "todo", "group": "", "reason": "not labelled yet", "radiographs": 5}
-    assert tables.findings(pd.DataFrame([row]), "t").frame.iloc[0, 1] == "left out"
+    assert tables.findings(pd.DataFrame([row])).iloc[0, 1] == "left out"

@@ -36,19 +36,58 @@ def test_the_pair_agrees_and_holds_no_output(text):
     assert all(not cell.get("outputs") for cell in cells)
 
 
-@each
-def test_one_cell_holds_all_parameters_with_the_profiles_types_defaults_and_comments(text):
+def parameters(text):
+    """The lines of a chapter's parameters: name, type, default and comment, as they stand there."""
     cells = [c for c in code_cells(text) if "parameters" in c.metadata.get("tags", [])]
     assert len(cells) == 1
-    lines = re.findall(r"^(\w+): (\w+) = (.+?)(?:  # (.+))?$", cells[0].source, re.MULTILINE)
+    lines = [line for line in cells[0].source.splitlines() if not line.startswith("#")]
+    assert len(lines) <= 10
+    return [re.fullmatch(r"(\w+): (\w+) = (.+?)(?:  # (.+))?", line).groups() for line in lines]
+
+
+@each
+def test_a_chapter_declares_its_parameters_with_the_profiles_types_defaults_and_comments(text):
+    fields = {field.name: field.default for field in dataclasses.fields(profiles.Profile)}
     source = inspect.getsource(profiles.Profile)
-    for field, (name, kind, default, comment) in zip(
-        dataclasses.fields(profiles.Profile), lines, strict=True
-    ):
-        plain = list(field.default) if isinstance(field.default, tuple) else field.default
-        assert (name, ast.literal_eval(default)) == (field.name, plain)
-        assert kind == type(plain).__name__
-        assert comment is None or comment in source
+    commented = dict(re.findall(r"^    (\w+): .+?  # (.+)$", source, re.M))
+    for name, kind, default, comment in parameters(text):
+        plain = list(fields[name]) if isinstance(fields[name], tuple) else fields[name]
+        assert (kind, ast.literal_eval(default)) == (type(plain).__name__, plain)
+        assert comment == commented.get(name), "word for word as in profiles.py"
+    order = [name for name, *_ in parameters(text)]
+    assert order == [name for name in fields if name in order]
+
+
+@each
+def test_a_chapter_first_turns_its_parameters_into_a_profile(text):
+    first = code_cells(text)[1]
+    assert "notebooks.begin(globals())" in first.source
+
+
+@each
+def test_no_cell_takes_the_name_of_a_parameter(text):
+    """It would be read as the parameter's value if the first cell were run once more."""
+    fields = {field.name for field in dataclasses.fields(profiles.Profile)}
+    for cell in code_cells(text):
+        if "parameters" in cell.metadata.get("tags", []):
+            continue
+        tree = ast.parse(cell.source)
+        comprehensions = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+        within = {
+            id(name)
+            for node in ast.walk(tree)
+            if isinstance(node, comprehensions)
+            for name in ast.walk(node)
+        }
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        taken = {alias.asname or alias.name for node in imports for alias in node.names}
+        taken |= {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            if id(node) not in within
+        }
+        assert not taken & fields
 
 
 @each
@@ -74,13 +113,14 @@ def test_every_figure_has_a_caption_a_name_and_an_alternative_text(text):
 
 
 def namespace(**changed):
-    values = {field.name: field.default for field in dataclasses.fields(profiles.Profile)}
     injected = "# Parameters\n" + "\n".join(f"{k} = {v!r}" for k, v in changed.items())
-    return {**values, **changed, "In": ["", "x = 1", injected]}
+    return {"epochs": 20, **changed, "In": ["", "epochs: int = 20", injected]}
 
 
 def test_known_parameters_become_a_profile():
-    assert notebooks.begin(namespace(epochs=1, arms=["efficient"])).epochs == 1
+    assert notebooks.begin(namespace(epochs=1, arms=["efficient"])) == profiles.Profile(
+        epochs=1, arms=("efficient",)
+    )
 
 
 def test_an_unknown_parameter_is_refused_by_name():
@@ -95,18 +135,10 @@ def test_a_wrong_type_is_refused_by_name():
 
 def test_the_book_lists_every_notebook():
     listed = (Path(__file__).parents[1] / "book" / "_toc.yml").read_text()
-    patterns = re.findall(r"(?:file|glob): (experiments/\S+)", listed)
+    patterns = re.findall(r"(?:file|glob|root): (\S+)", listed)
     for text in TEXTS:
-        assert any(fnmatch(f"experiments/{text.stem}", pattern) for pattern in patterns)
-
-
-@each
-def test_the_parameters_say_word_for_word_what_the_profile_says(text):
-    """Same order, defaults and comments as the fields of `profiles.Profile`."""
-    cell = next(c for c in code_cells(text) if "parameters" in c.metadata.get("tags", []))
-    fields = re.findall(r"^    (\w+): .+? = (.+)$", inspect.getsource(profiles.Profile), re.M)
-    fields = [(name, rest.replace("()", "[]", 1)) for name, rest in fields]
-    assert re.findall(r"^(\w+): \w+ = (.+)$", cell.source, re.M) == fields
+        page = notebooks.page(text.stem).with_suffix("").relative_to("book")
+        assert any(fnmatch(str(page), pattern) for pattern in patterns)
 
 
 @each

@@ -52,7 +52,11 @@ def test_the_paper_profile_is_the_papers_schedule_to_the_number():
         ({"fold": 2}, "fold is 2: 1 to 1"),
         ({"source_tie": 2.0}, "source_tie is 2.0: it lies between 0 and 1"),
         ({"cohort": "phantoms"}, "cohort: unknown 'phantoms' .did you mean 'phantom'?"),
-        ({"arms": "efficient"}, "arms is 'efficient': it must be a list"),
+        ({"arms": 3}, "arms is 3: it must be a list of names"),
+        ({"arms": "[efficient: 1]"}, "it must be a list of names"),
+        ({"arms": "'"}, "it must be a list of names"),
+        ({"arms": "2026-99-99"}, "it must be a list of names"),
+        ({"more_seeds": "719, many"}, "more_seeds is '719, many': it must be a list of whole"),
         ({"arms": ["eficient"]}, "arms: unknown 'eficient' .did you mean 'efficient'?"),
         ({"precision": "half"}, "precision: unknown 'half'"),
         ({"name": "My Study"}, "name 'My Study': use small letters"),
@@ -102,9 +106,9 @@ WRONG = {
     int: st.one_of(st.booleans(), st.none(), st.text(), st.floats(), st.lists(st.integers())),
     float: st.one_of(st.booleans(), st.none(), st.text(), st.lists(st.floats())),
     str: st.one_of(st.booleans(), st.none(), st.integers(), st.floats(), st.lists(st.text())),
-    tuple: st.one_of(st.booleans(), st.none(), st.integers(), st.text(), st.just([1])),
+    tuple: st.one_of(st.booleans(), st.none(), st.integers(), st.floats(), st.just([1])),
     tuple[int, ...]: st.one_of(
-        st.booleans(), st.none(), st.integers(), st.just(["a"]), st.just([True])
+        st.booleans(), st.none(), st.floats(), st.text("abcx", min_size=1), st.just([True])
     ),
 }
 
@@ -252,3 +256,11 @@ def test_a_profile_that_no_machine_could_run_is_refused_at_once_in_a_short_line(
     assert str(caught.value).startswith(str(tmp_path / "odd.yml"))
     assert len(str(caught.value)) < 800
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("typed", ["efficient", "[efficient]", " [ 'efficient' ] ", ["efficient"]])
+def test_a_list_is_read_as_users_of_papermill_type_it(typed):
+    assert profiles.Profile(arms=typed).arms == ("efficient",)
+    both = profiles.Profile(arms="efficient, resnet50-none", more_seeds="[719, 720]")
+    assert (both.arms, both.more_seeds) == (("efficient", "resnet50-none"), (719, 720))
+    assert profiles.Profile(arms="[]", more_seeds=719).more_seeds == (719,)

@@ -25,14 +25,6 @@ TESTED = {
 """What is put to the test of a network that the paper explains so: at how many depths (a deep
 network takes several seconds each), and by which of `heatmaps.METHODS`."""
 
-WORDS = {
-    "above": "more alike than",
-    "below": "less alike than",
-    "like": "about as alike as",
-    None: "not compared with",
-}
-"""How a verdict reads."""
-
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -270,71 +262,6 @@ def layer_choice(networks, images, target):
     return found
 
 
-def prose(cascades, retrained):
-    """Returns what the chapter says in words, by rank correlation.
-
-    Args:
-        cascades: As `cascades` returns them.
-        retrained: As `retrained` returns them.
-
-    Returns:
-        Dict: for half and whole (of Efficient's layers random), seed and shuffled (guided
-        saliency) the correlation (`_rank`), that of different radiographs (`_pairs`) and how the
-        two compare (`_words`); half_share, in per cent; NaN and "not compared with" for what did
-        not run. And cam, a sentence on Grad-CAM of a deep network whose output layer is random.
-    """
-    guided, cam = (_ranks(cascades, way) for way in ("guided saliency", "Grad-CAM"))
-    again = _ranks(retrained, "guided saliency")
-    half = guided.iloc[(guided["share"] - 0.5).abs().argsort()[:1]]
-    rows = {
-        "half": half,
-        "whole": guided[guided["share"] == 1],
-        "seed": again[again["change"] == "another seed"],
-        "shuffled": again[again["change"] == "another seed, shuffled labels"],
-    }
-    facts = {"half_share": 100 * _first(half, "share", np.nan)}
-    facts["cam"] = _on_cam(cam[cam["depth"] == 1])
-    for name, row in rows.items():
-        facts[f"{name}_rank"] = _first(row, "value", np.nan)
-        facts[f"{name}_pairs"] = _first(row, "pairs", np.nan)
-        facts[f"{name}_words"] = WORDS[_first(row, "verdict", None)]
-    return facts
-
-
-def agreement(choice):
-    """Returns, in words, how alike the two layers' heatmaps are.
-
-    Args:
-        choice: As `layer_choice` returns it.
-
-    Returns:
-        A sentence with each arm's mean rank correlation, its interval, and of how many.
-    """
-    clauses = []
-    for arm, (final, last) in choice.items():
-        row = compare(final, last).set_index("measure").loc["rank"]
-        numbers = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})".replace("-", "−")
-        clauses.append(f"{numbers} over {row['n']} radiographs for {arm}")
-    if not clauses:
-        return "No deep network was run, so there is nothing to set side by side"
-    return (
-        "The two do not show the same: the rank correlation between them, pixel by pixel, is"
-        f" {' and '.join(clauses)}, where 1 would be the same order (mean, 95 % interval)"
-    )
-
-
-def _on_cam(rows):
-    if rows.empty:
-        return "No deep network was run, so Grad-CAM was not tried"
-    row = rows.iloc[0]
-    numbers = f"{row['value']:.2f}", f"{row['pairs']:.2f}"
-    rank, pairs = (number.replace("-", "−") for number in numbers)
-    return (
-        f"{row['heatmap']}, has {rank} when nothing but the output layer is random, and the two are"
-        f" {WORDS[row['verdict']]} heatmaps of two different radiographs ({pairs})"
-    )
-
-
 def _extents(found):
     """Returns, in words, how much of a network is random, row by row."""
     shares = found["share"].map("top {:.0%} of layers random".format).str.replace("%", " %")
@@ -346,14 +273,6 @@ def _extents(found):
 def _labelled(found, heatmap, change):
     labelled = found.assign(heatmap=heatmap, change=change)
     return labelled[["heatmap", "change", *found.columns]]
-
-
-def _ranks(table, way):
-    return table[table["heatmap"].str.endswith(way) & (table["measure"] == "rank")]
-
-
-def _first(rows, column, otherwise):
-    return rows[column].tolist()[0] if len(rows) else otherwise  # a plain float, which glue formats
 
 
 def _weighted(model):

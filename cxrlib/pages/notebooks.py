@@ -10,6 +10,9 @@ from cxrlib import files
 from cxrlib.errors import InputError
 from cxrlib.study import experiments, profiles
 
+FRONT = "00-front-page"
+"""The notebook behind the book's first page."""
+
 
 def names():
     """Lists the notebooks by name, in reading order: 01-data, ..."""
@@ -46,11 +49,18 @@ def reads(name):
     return sorted(str(path.relative_to(root)) for path in root.glob("results/**/*.csv"))
 
 
+def page(name):
+    """Returns where in the study a notebook goes once it is executed: the book reads it there."""
+    folder = Path("book")
+    return folder / "index.ipynb" if name == FRONT else folder / "experiments" / f"{name}.ipynb"
+
+
 def begin(namespace):
     """Turns a notebook's parameters into a profile; the first thing every notebook does.
 
-    Papermill only warns of a parameter that a notebook does not know, so a typo would silently
-    run the default. Here it is refused.
+    A notebook declares the parameters that a reader would turn. Papermill injects any others too;
+    what neither gives is the profile's default. Papermill only warns of a name that the notebook
+    does not declare, so a typo would silently run the default: here it is refused.
 
     Args:
         namespace: The notebook's `globals()`.
@@ -61,11 +71,9 @@ def begin(namespace):
     Raises:
         InputError: An unknown parameter, or a value of the wrong type or range, by name.
     """
-    names_known = [field.name for field in dataclasses.fields(profiles.Profile)]
-    mapping = {name: namespace[name] for name in names_known}
-    for name in _injected(namespace.get("In", [])):
-        mapping[name] = namespace[name]
-    return profiles.from_mapping(mapping)
+    known = [field.name for field in dataclasses.fields(profiles.Profile)]
+    given = dict.fromkeys([*known, *_injected(namespace.get("In", []))])
+    return profiles.from_mapping({name: namespace[name] for name in given if name in namespace})
 
 
 def execute(name, profile, output):
@@ -87,8 +95,9 @@ def execute(name, profile, output):
     source = files.root() / "notebooks" / f"{name}.ipynb"
     if not source.exists():
         raise InputError(f"no notebook {name!r}: there are {', '.join(names())}")
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it is said below
-    parameters = {key: _plain(value) for key, value in dataclasses.asdict(profile).items()}
+    # Papermill warns of parameters that a notebook does not declare, of which `begin` refuses the
+    # unknown ones; what else it has to say is said below.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     output = Path(output)
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     with files.replacing(output) as temporary:
@@ -96,7 +105,7 @@ def execute(name, profile, output):
             papermill.execute_notebook(
                 source,
                 temporary,
-                parameters=parameters,
+                parameters=_changed(profile),
                 kernel_name="python3",
                 cwd=files.root(),
                 progress_bar=False,
@@ -120,13 +129,17 @@ def execute(name, profile, output):
 
 
 def _fold_injected(path):
-    """Folds the cell that papermill injected, as the default parameters above it are."""
+    """Folds or hides the cell that papermill injected, as the default parameters above it are."""
     import nbformat
 
     notebook = nbformat.read(path, 4)
+    hidden = "hide-input"
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("hide-input")
+        tags = cell.metadata.get("tags", [])
+        if "parameters" in tags:
+            hidden = next((tag for tag in tags if tag.endswith("-input")), hidden)
+        if "injected-parameters" in tags:
+            tags.append(hidden)
             cell.metadata["mystnb"] = {"code_prompt_show": "Parameters of this copy"}
     nbformat.write(notebook, path)
 
@@ -140,5 +153,8 @@ def _injected(history):
     return []
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def _changed(profile):
+    """Returns what a profile says otherwise than the default, as papermill takes it."""
+    values, default = dataclasses.asdict(profile), dataclasses.asdict(profiles.Profile())
+    changed = {name: value for name, value in values.items() if value != default[name]}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}

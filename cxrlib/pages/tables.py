@@ -1,4 +1,7 @@
-"""Tables for the book: tidy frames in, numbered captioned tables out. They never train."""
+"""Tables for the book: tidy frames in, frames of text out, and one that is shown numbered.
+
+Nothing here trains. Captions stand in the chapters: `Table(overall(runs), caption, "tab-x")`.
+"""
 
 import dataclasses
 import html
@@ -18,8 +21,10 @@ from cxrlib.labels import (
     interval,
     measure_label,
     minutes,
+    number,
     p_value,
     plain,
+    ranged,
     run_label,
     signed,
     split_label,
@@ -86,16 +91,15 @@ def _escaped(cell):
     return _MARKUP.sub(r"\\\g<0>", printable(str(cell)).strip(" "))
 
 
-def overall(runs, name):
+def overall(runs):
     """Tabulates the measures of the whole answer, each arm beside the paper's printed values.
 
     Args:
         runs: Runs of one experiment.
-        name: The table's label.
 
     Returns:
-        A `Table` with three rows an arm: measured, printed, and the difference; of an arm that was
-        not run the first two.
+        Three rows an arm: measured, printed, and the difference; of an arm that was not run the
+        first two.
     """
     published = paper.published()
     rows = []
@@ -106,23 +110,17 @@ def overall(runs, name):
         if run.finished:
             rows.append(["– difference", *_less(run.metrics, printed, "all", metrics.OVERALL)])
     columns = ["Arm", *(LABELS[metric] for metric in metrics.OVERALL)]
-    caption = (
-        f"Experiment {runs[0].experiment}, the whole answer, {_split(runs)}: per cent (95 %"
-        " interval); the Hamming loss is a share. Under each arm what the paper printed, and this"
-        " study less the paper, with an interval from both studies' own."
-    )
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def per_target(runs, name):
+def per_target(runs):
     """Tabulates precision, recall and F1 per target, each beside the paper's printed value.
 
     Args:
         runs: Runs of one experiment.
-        name: The table's label.
 
     Returns:
-        A `Table` with a row an arm and, below it, a row a target.
+        A row an arm and, below it, a row a target.
     """
     published = paper.published()
     rows = []
@@ -143,26 +141,20 @@ def per_target(runs, name):
     columns = ["Arm, target (patients)"]
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
-    caption = (
-        f"Experiment {runs[0].experiment}, target by target, {_split(runs)}: per cent (95 %"
-        " interval), each beside the value that the paper printed and, in brackets, this study"
-        " less the paper."
-    )
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def seeds(runs, name):
+def seeds(runs):
     """Tabulates how far the main measures differ between seeds, beside the paper's values.
 
     Args:
         runs: Runs of one experiment, of all seeds and folds, as `study.every` returns them.
-        name: The table's label.
 
     Returns:
-        A `Table` with a row an arm and measure.
+        A row an arm and measure.
     """
     if not any(run.finished for run in runs):
-        return Table(_NONE, f"Experiment {runs[0].experiment}: no arm finished.", name)
+        return _NONE
     measured, published = trials.measured(runs), paper.published()
     spread = trials.spread(measured)
     same_task = runs[0].info["cohort"] == "coronahack"  # phantoms are another task
@@ -184,86 +176,62 @@ def seeds(runs, name):
                 interval(theirs, np.nan, np.nan) + whose,
                 trials.verdict(own["value"], theirs) if same_task else "not said",
             ])  # fmt: skip
-    splits = dict.fromkeys(run.info["split"] for run in runs)
-    what = f"{len(splits)} folds of patients, pooled" if len(splits) > 1 else _split(runs)
-    caption = (
-        f"Experiment {runs[0].experiment}, {what}: the first seed with its 95 % interval (other"
-        " patients), and the mean ± standard deviation over seeds (other trainings), per cent. In"
-        " range: where one more seed would be expected."
-    )
     columns = [
-        "Arm",
-        "Measure",
-        "First seed",
-        "Seeds",
-        "Over seeds",
-        "Range",
-        "Paper",
-        "Paper's is",
-    ]
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+        "Arm", "Measure", "First seed", "Seeds", "Over seeds", "Range", "Paper", "Paper's is",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
-def differences(runs, name):
+def differences(runs):
     """Tabulates whether the arms of an experiment differ, each pair on the same radiographs.
 
     Args:
         runs: Runs of one experiment, or of several that test the same radiographs.
-        name: The table's label.
     """
-    letters = list(dict.fromkeys(run.experiment for run in runs))
-    several = len(letters) > 1
+    several = len({run.experiment for run in runs}) > 1
     answers = {
         run_label(*run.key) if several else arm_label(*run.key[1:]): run.test_predictions
         for run in runs
         if run.finished
     }
-    caption = (
-        f"Experiment{'s' * several} {' and '.join(letters)}, arm against arm on the same"
-        " radiographs: difference in points (95 % interval, resampling patients) and p corrected"
-        " for the whole table (Holm)."
-    )
     columns = ["One arm", "Another", "Measure", "Difference", "p", "The first is"]
     if len(answers) < 2:
         rows = [[*(answers or ["none"]), "none ran", "–", "–", "–", "–"]]
-        return Table(pd.DataFrame(rows, columns=columns), caption, name)
+        return pd.DataFrame(rows, columns=columns)
     rows = []
     for row in comparison.table(answers).itertuples():
         measure = measure_label(row.metric, row.target)
         p = "–" if np.isnan(row.p_holm) else p_value(row.p_holm)
         less = signed(row.difference, row.low, row.high)
         rows.append([row.a, row.b, measure, less, p, row.verdict])
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def likeness(compared, caption, name):
+def likeness(compared):
     """Tabulates how alike two networks' heatmaps are.
 
     Args:
         compared: As `sanity.cascades` or `sanity.retrained` returns it.
-        caption: What was compared with what.
-        name: The table's label.
     """
     rows = []
     for (heatmap, change), found in compared.groupby(["heatmap", "change"], sort=False):
         cells = {"Heatmap": heatmap, "Network": change}
         for row in found.itertuples():
             measure = {"ssim": "Structural similarity", "rank": "Rank correlation"}[row.measure]
-            shown = f"{row.value:.2f} ({row.low:.2f} to {row.high:.2f})"
-            cells[measure] = shown.replace("-", "−")
-            cells[f"{measure}, others"] = f"{row.pairs:.2f}".replace("-", "−")
+            shown = ranged(row.value, row.low, row.high)
+            cells[measure] = shown
+            cells[f"{measure}, others"] = number(row.pairs)
             cells["Compared"] = row.n
         rows.append(cells)
     none = [{"Heatmap": "none", "Network": "Efficient was not run"}]
-    return Table(pd.DataFrame(rows or none), caption, name)
+    return pd.DataFrame(rows or none)
 
 
-def calibrations(runs, name):
+def calibrations(runs):
     """Tabulates how well probabilities are calibrated, as they are and temperature-scaled.
 
     Args:
         runs: Finished runs.
-        name: The table's label.
     """
     rows = []
     for run in runs:
@@ -283,16 +251,14 @@ def calibrations(runs, name):
             rows.append([run_label(*run.key), kind, temperature, shown, *errors])
     scores = [LABELS[key] for key in ("brier", "calibration_error", "chance_error")]
     columns = ["Arm", "Probabilities", "Temperature", *scores]
-    caption = "Calibration on the test radiographs, the mean of five targets; lower is better."
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def predictive_values(runs, name):
+def predictive_values(runs):
     """Tabulates how often "COVID" would be right where COVID is rarer than in this cohort.
 
     Args:
         runs: Finished runs.
-        name: The table's label.
     """
     rows = []
     for run in runs:
@@ -305,21 +271,18 @@ def predictive_values(runs, name):
         for row in calibration.predictive_value(run.test_predictions, "COVID").itertuples():
             cells[f"{100 * row.prevalence:g}\u00a0% ill"] = interval(row.value, row.low, row.high)
         rows.append(cells)
-    caption = "Of those called COVID, the share that would have it, per cent (95 % interval)."
-    return Table(pd.DataFrame(rows), caption, name)
+    return pd.DataFrame(rows)
 
 
-def thresholds(runs, name, target="COVID"):
+def thresholds(runs, target="COVID"):
     """Tabulates what a threshold chosen on validation radiographs does to a target's measures.
 
     Args:
         runs: Finished runs.
-        name: The table's label.
         target: One of `TARGETS`.
 
     Returns:
-        A `Table` with two rows a run: at 0.5, and at the threshold with the highest recall plus
-        specificity.
+        Two rows a run: at 0.5, and at the threshold with the highest recall plus specificity.
     """
     measures = ("recall", "specificity", "precision", "f1")
     rows = []
@@ -329,20 +292,15 @@ def thresholds(runs, name, target="COVID"):
             cut = part.loc[part["target"] == target, "threshold"].iloc[0]
             label = run_label(*run.key)
             rows.append([label, f"{cut:.2f}", *_cells(part, target, measures)])
-    caption = (
-        f"{target} at the fixed threshold and at one chosen on validation radiographs (Youden):"
-        " per cent of the test radiographs (95 % interval)."
-    )
     columns = ["Arm", "Threshold", *(LABELS[measure] for measure in measures)]
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def attention(summary, name, of="region"):
+def attention(summary, of="region"):
     """Tabulates heatmap energy beside what chance gives.
 
     Args:
         summary: As `attention.summary` returns it, by experiment, architecture, weights and `of`.
-        name: The table's label.
         of: "region", or "target" where one region is shown target by target.
     """
     rows = []
@@ -356,19 +314,14 @@ def attention(summary, name, of="region"):
         rows.append([label, what, found["n"].iloc[0], *cells, *chance, lift])
     chance = ["Its share", "Gaussian"]
     columns = ["Arm", of.capitalize(), "n", "Energy", "Highest point", *chance, "Above share"]
-    caption = (
-        "Heatmaps against what is known of the test radiographs: per cent (95 % interval, counting"
-        " patients); above share in points."
-    )
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def recovery(measured, name):
+def recovery(measured):
     """Tabulates how much of the marks of phantoms is found.
 
     Args:
         measured: As `marks.recovery` returns it.
-        name: The table's label.
     """
     rows = [
         {
@@ -380,20 +333,14 @@ def recovery(measured, name):
         }
         for row in measured.itertuples()
     ]
-    caption = (
-        "Marks of phantoms, found by classic means: per cent of the phantoms in which most of the"
-        " mark was found (none: in which anything was), and recall and precision of its pixels."
-    )
-    return Table(pd.DataFrame(rows), caption, name)
+    return pd.DataFrame(rows)
 
 
-def marks_changed(measured, name, what):
+def marks_changed(measured):
     """Tabulates what a change of its marks does to the probability of each group's own target.
 
     Args:
         measured: As `shortcuts.marks_changed` returns it, of one or several experiments.
-        name: The table's label.
-        what: What was done, as the caption begins.
     """
     own = measured[measured["target"] == measured["group"].map(GROUP_TARGET)]
     rows = []
@@ -408,19 +355,14 @@ def marks_changed(measured, name, what):
     columns = ["Change", "Group", "Radiographs"]
     for experiment in own["experiment"].unique():
         columns += [f"{experiment}: change", "turned"]
-    caption = (
-        f"{what}: change of the probability of the group's own target in points (95 % interval,"
-        " counting patients), and per cent of its answers turned."
-    )
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def occlusion(measured, name):
+def occlusion(measured):
     """Tabulates how well targets and origin are told with parts of every radiograph covered.
 
     Args:
         measured: As `shortcuts.occlusion` returns it, all runs joined.
-        name: The table's label.
     """
     rows = []
     for cover, part in measured.groupby("cover", sort=False):
@@ -428,37 +370,28 @@ def occlusion(measured, name):
         for target, runs_of in part.groupby("target", sort=False):
             ends = runs_of["value"].mean(), runs_of["low"].min(), runs_of["high"].max()
             note = runs_of["note"].fillna("").iloc[0]
-            row[target] = note or f"{ends[0]:.2f} ({ends[1]:.2f} to {ends[2]:.2f})"
+            row[target] = note or ranged(*ends)
         rows.append(row)
-    caption = (
-        "AUC of networks trained and tested on covered radiographs, and of telling the source of a"
-        " radiograph from their features: mean over seeds (lowest to highest end of their 95 %"
-        " intervals)."
-    )
-    table = pd.DataFrame(rows).rename(columns={"origin": "Origin"})
-    return Table(table, caption, name)
+    return pd.DataFrame(rows).rename(columns={"origin": "Origin"})
 
 
-def over_seeds(measured, name, caption, columns):
+def over_seeds(measured, columns):
     """Tabulates measures that were averaged over seeds.
 
     Args:
         measured: As `shortcuts.over_seeds` returns it.
-        name: The table's label.
-        caption: One line.
         columns: Column of `measured` -> its heading; the mean with its interval comes last.
     """
     rows = measured[list(columns)].astype(str).rename(columns=columns)
     points = [signed(*ends) for ends in measured[["mean", "low", "high"]].itertuples(index=False)]
-    return Table(rows.assign(**{"Mean (95 % interval)": points}), caption, name)
+    return rows.assign(**{"Mean (95 % interval)": points})
 
 
-def impossible(runs, name):
+def impossible(runs):
     """Tabulates answers that no radiograph can deserve.
 
     Args:
         runs: Finished runs.
-        name: The table's label.
     """
     rows = []
     for run in runs:
@@ -466,16 +399,14 @@ def impossible(runs, name):
         for row in calibration.inconsistent(run.test_predictions).itertuples():
             cells[row.answer] = interval(row.share, row.low, row.high)
         rows.append(cells)
-    caption = "Impossible answers, per cent of test radiographs (95 % interval)."
-    return Table(pd.DataFrame(rows), caption, name)
+    return pd.DataFrame(rows)
 
 
-def arms(runs, name):
+def arms(runs):
     """Tabulates what became of each arm: trained how long, or not run and why.
 
     Args:
         runs: Runs of one or several experiments.
-        name: The table's label.
     """
     rows = []
     for run in runs:
@@ -491,13 +422,16 @@ def arms(runs, name):
                 "Training": minutes(info["training_seconds"]) if finished else "–",
             }
         )
-    return Table(pd.DataFrame(rows), f"The arms and what became of them; {_split(runs)}.", name)
+    return pd.DataFrame(rows)
 
 
-def setup(experiment, profile, name, split):
+def setup(experiment, profile, split):
     """Tabulates an experiment's numbers, the paper's beside what this study's profile runs.
 
-    `split` says how its radiographs were split (see `study.split`).
+    Args:
+        experiment: As the profile has it.
+        profile: The study's profile.
+        split: How the radiographs were split (see `study.split`).
     """
     published = experiments.find(experiment.name)
     paper_schedule = published.schedule
@@ -529,33 +463,28 @@ def setup(experiment, profile, name, split):
         ("Stop after epochs without progress", small.stop_after, paper_schedule.stop_after),
         ("Batch normalisation averages over", *map(_norms, (small, paper_schedule))),
     ]
-    frame = pd.DataFrame(rows, columns=["", "this study", "paper"]).astype(str)
-    return Table(frame, f"Experiment {experiment.name} as run here and as published.", name)
+    return pd.DataFrame(rows, columns=["", "this study", "paper"]).astype(str)
 
 
-def cohort(table, name, split):
-    """Tabulates radiographs by group and split; `split` says how they were split."""
+def cohort(table):
+    """Tabulates radiographs by group and split."""
     counted = table.groupby(["group", "split"], sort=False).size().unstack(fill_value=0)
     counted = counted[["train", "validation", "test"]]
     counted["all"] = counted.sum(axis=1)
     counted.loc["all"] = counted.sum()
-    frame = counted.reset_index().rename(columns={"group": "Group"})
-    return Table(frame, f"Radiographs by group and split; {split_label(split)}.", name)
+    return counted.reset_index().rename(columns={"group": "Group"})
 
 
-def leakage(counts, name, split):
+def leakage(counts):
     """Tabulates test radiographs whose patient also occurs in training (see `cohort.leakage`)."""
-    frame = counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
-    caption = f"Test radiographs of patients who also have one in training; {split_label(split)}."
-    return Table(frame, caption, name)
+    return counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
 
 
-def splits(runs, others, name):
+def splits(runs, others):
     """Tabulates the same arms under two splits, row under row.
 
     Args:
         runs, others: Runs of the same arms; each list under one split.
-        name: The table's label.
     """
     rows = []
     for pair in zip(runs, others):
@@ -567,23 +496,20 @@ def splits(runs, others, name):
                 [arm, split_label(run.info["split"]).removeprefix("split "), *cells, *recall]
             )
     columns = ["Arm", "Split", LABELS["accuracy"], LABELS["macro_f1"], "COVID recall"]
-    caption = "The same arms under two splits: per cent (95 % interval, counting patients)."
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def findings(counts, name):
+def findings(counts):
     """Tabulates what a collection's findings mean here (see `cohort.count_findings`)."""
     shown = counts.assign(group=counts["group"].replace("", "left out"))
-    frame = shown.set_axis(["Finding", "Counts as", "Because", "Radiographs"], axis=1)
-    return Table(frame, "Frontal radiographs by finding, and the group that each counts as.", name)
+    return shown.set_axis(["Finding", "Counts as", "Because", "Radiographs"], axis=1)
 
 
-def external(runs, name):
+def external(runs):
     """Tabulates how often each arm says COVID of radiographs from elsewhere, by their group.
 
     Args:
         runs: Runs that were tested there.
-        name: The table's label.
     """
     rows = []
     for run in runs:
@@ -594,12 +520,7 @@ def external(runs, name):
             column = f"{group} ({len(part)}, {part['patient'].nunique()}\u00a0patients)"
             cells[column] = interval(*metrics.share(part["covid"], part["patient"]))
         rows.append(cells)
-    caption = "Called COVID, per cent (95 % interval, counting patients), by what they show."
-    return Table(pd.DataFrame(rows), caption, name)
-
-
-def _split(runs):
-    return " and ".join(map(split_label, dict.fromkeys(run.info["split"] for run in runs)))
+    return pd.DataFrame(rows)
 
 
 def _overall_cells(run):
@@ -655,16 +576,15 @@ def _norms(schedule):
     return f"{schedule.norm_images} images" if schedule.norm_images else "the last steps"
 
 
-def profile(settings, name):
+def profile(settings):
     """Tabulates a profile, parameter by parameter."""
     values = dataclasses.asdict(settings)
     values |= {"arms": ", ".join(settings.arms) or "all", "data": settings.data or "–"}
     rows = [(key, f"{value:g}" if type(value) is float else value) for key, value in values.items()]
-    frame = pd.DataFrame(rows, columns=["Parameter", "Value"])
-    return Table(frame, "The profile of this study.", name)
+    return pd.DataFrame(rows, columns=["Parameter", "Value"])
 
 
-def versions(runs, name):
+def versions(runs):
     """Tabulates with which versions and on what kind of machine the finished runs were made."""
     made = [
         {"Python": run.info["python"], **run.info["versions"], "Machine": run.info["machine"]}
@@ -676,15 +596,14 @@ def versions(runs, name):
         "",
         *(["Value"] if frame.shape[1] == 2 else map(str, range(1, frame.shape[1]))),
     ]
-    return Table(frame, "Versions and machine.", name)
+    return frame
 
 
-def precisions(singles, halves, name):
+def precisions(singles, halves):
     """Tabulates what computing in bfloat16 changes.
 
     Args:
         singles, halves: Runs in float32 and in bfloat16, of the same arms and several seeds.
-        name: The table's label.
     """
     single, half = trials.measured(singles), trials.measured(halves)
     rows = []
@@ -701,27 +620,19 @@ def precisions(singles, halves, name):
                 *(f"{100 * v.mean():.1f} ± {100 * v.std():.1f}" for v in values),
                 signed(*trials.shift(*values)),
             ])  # fmt: skip
-    seeds = single["seed"].nunique()
-    caption = (
-        f"The same {seeds} seeds trained in float32 and in bfloat16: mean ± standard deviation over"
-        " seeds, and the difference of the means in points (95 % interval)."
-    )
     columns = ["Arm", "Measure", "float32", "bfloat16", "Difference"]
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)
 
 
-def benchmarks(measured, name):
+def benchmarks(measured):
     """Tabulates what `make bench` measured.
 
     Args:
         measured: DataFrame: what, ours, against, theirs, unit.
-        name: The table's label.
     """
     rows = []
     for row in measured.itertuples():
         ours, theirs = (f"{plain(value)} {row.unit}" for value in (row.ours, row.theirs))
         rows.append((row.what, ours, row.against, theirs, f"{row.ours / row.theirs:.2f}"))
     columns = ["What", "Here", "Against", "There", "Ratio"]
-    machine = ", ".join(measured["machine"].unique())
-    caption = f"Speed, start-up and memory, each measured beside the alternative; {machine}."
-    return Table(pd.DataFrame(rows, columns=columns), caption, name)
+    return pd.DataFrame(rows, columns=columns)

@@ -324,7 +324,7 @@ def _flat(path):
 
 
 def _typed(field, value):
-    """Checks one value's type; whole numbers pass for floats and lists for tuples."""
+    """Checks one value's type; whole numbers pass for floats, what `_listed` reads for lists."""
     if type(value) is int and value.bit_length() > 64:
         raise InputError(f"{field.name} is {_shown(value)}")
     if field.type is float and type(value) is int:
@@ -337,9 +337,22 @@ def _typed(field, value):
             )
         return value
     kind, what = (int, "whole numbers") if field.type == tuple[int, ...] else (str, "names")
-    if not isinstance(value, list | tuple) or not all(type(item) is kind for item in value):
+    items = _listed(value)
+    if not isinstance(items, list | tuple) or not all(type(item) is kind for item in items):
         raise InputError(f"{field.name} is {_shown(value)}: it must be a list of {what}")
-    return tuple(value)
+    return tuple(items)
+
+
+def _listed(value):
+    """Reads a list from a word or number alone, or from text, as `papermill -p` hands it over."""
+    if type(value) is int:
+        return [value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_load(f"[{value.strip().removeprefix('[').removesuffix(']')}]")
+    except (yaml.YAMLError, ValueError):  # the latter of a date that is none
+        return None
 
 
 def _one_of(name, value, choices):

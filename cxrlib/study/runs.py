@@ -189,6 +189,11 @@ class Run:
                 raise ValueError(f"{' '.join(lost[0])} is not in it once")
         return table
 
+    def measure(self, metric, target="all"):
+        """Returns a measure of the test radiographs: value, lower and upper end."""
+        rows = self.metrics.set_index(["target", "metric"])
+        return tuple(rows.loc[(target, metric), ["value", "low", "high"]])
+
     @property
     def external(self):
         """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""

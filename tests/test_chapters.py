@@ -1,0 +1,234 @@
+"""Chapters say whole sentences, with the numbers of runs, whatever ran and whoever was tested."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import study
+from cxrlib.heatmaps import sanity
+from cxrlib.pages import tables
+from cxrlib.study import runs
+from tests.conftest import ROOT, make_run
+
+ARMS = {"efficient": "none", "densenet121": "none"}
+
+
+def read(chapter, **parameters):
+    """Runs a chapter's cells here, without a kernel, and lists what they show."""
+    path = Path("notebooks") / f"{chapter}.md"
+    names, shown = {}, []
+    for cell in jupytext.read(ROOT / path, fmt="md:myst").cells:
+        if cell.cell_type != "code":
+            continue
+        tree = ast.parse(cell.source)
+        last = tree.body.pop() if isinstance(tree.body and tree.body[-1], ast.Expr) else None
+        exec(compile(tree, path, "exec"), names)
+        if "parameters" in cell.metadata.get("tags", []):
+            names |= parameters
+        if last:
+            shown.append(eval(compile(ast.Expression(last.value), path, "eval"), names))
+    return shown
+
+
+def sentences(shown):
+    """What a reader reads: the Markdown among it, in one line, blanks as they come."""
+    said = " ".join(one.data for one in shown if hasattr(one, "data"))
+    return " ".join(re.sub("\u00a0", " ", said).split())
+
+
+@pytest.fixture
+def studied(monkeypatch, tmp_path):
+    """Makes a study of made-up runs: a function of the groups tested and of what ran."""
+    monkeypatch.chdir(ROOT)
+
+    def make(groups=("normal", "virus", "bacteria", "covid"), arms=ARMS, looked=None, **changed):
+        made = {
+            (letter, name): make_run(tmp_path, name, weights, letter, groups=groups, **changed)
+            for letter in "ABC"
+            for name, weights in arms.items()
+        }
+        test = next(iter(made.values())).test_predictions
+        answers = test.filter(like="y_").rename(columns=lambda name: name.removeprefix("y_"))
+        cohort = test[["file", "group", "patient", "copy", "split"]].join(answers)
+
+        def ensure(profile, name):
+            return [run for (letter, _), run in made.items() if letter == name]
+
+        def lung_attention(profile, run):
+            return pd.DataFrame(columns=["region"]) if looked is None else looked(run)
+
+        monkeypatch.setattr(study, "ensure", ensure)
+        monkeypatch.setattr(study, "every", ensure)
+        monkeypatch.setattr(study, "lung_attention", lung_attention)
+        monkeypatch.setattr(study, "radiographs", lambda profile, experiment: cohort)
+        pixels = np.zeros((len(cohort), 16, 16, 3), np.uint8)
+        monkeypatch.setattr(study, "pixels", lambda profile, experiment: pixels)
+        monkeypatch.setattr(sanity, "layer_choice", lambda runs, images, target: {})
+        return made
+
+    return make
+
+
+def test_an_experiments_chapter_speaks_for_the_arm_with_the_lowest_validation_loss(studied):
+    made = studied()
+    history = made["A", "densenet121"].history
+    history["val_loss"] = 0.1
+    history.to_csv(made["A", "densenet121"].folder / "history.csv", index=False)
+    said = sentences(read("02-experiment-a"))
+    assert "The arm with the lowest validation loss is DenseNet-121 (random) (epoch 2)." in said
+    harsh = 100 * made["A", "densenet121"].measure("accuracy")[0]
+    assert f"all five of its answers are right for {harsh:.1f} % (" in said
+    assert "the commonest group would be right for 25.0 %." in said
+    assert "of the COVID radiographs, which show 5 patients on 5 test images." in said
+    assert "no arm that starts from them ran" in said
+
+
+def test_the_front_page_has_its_numbers(studied):
+    made = studied()
+    said = sentences(read("00-front-page"))
+    assert "6 arms were trained for this copy and 0 were not" in said
+    assert "the test phantoms of this copy" in said
+    best = 100 * max(run.measure("accuracy") for run in made.values())[0]
+    assert f"all five targets right for {best:.1f} % (" in said
+    recall = 100 * made["C", "efficient"].measure("recall", "COVID")[0]
+    assert re.search(rf"and {recall:.1f} % \([\d.]+–[\d.]+ %\) in Experiment C", said)
+    assert "**not known** is how many networks of this copy look at the lungs" in said
+
+
+def test_the_arms_that_look_at_the_lungs_more_than_a_blot_does_are_counted(studied):
+    def looked(run):
+        energy = 0.6 if run.architecture == "efficient" else 0.4
+        facts = dict(zip(("experiment", "architecture", "weights"), run.key))
+        measured = {"energy": energy, "pointing": 1.0, "area": 0.3, "gaussian": 0.5}
+        table = pd.DataFrame({"patient": range(4), "region": "lungs", "group": "covid"})
+        return table.assign(target="COVID", **facts, **measured)
+
+    studied(looked=looked)
+    assert "**3 of 6** networks of this copy" in sentences(read("00-front-page"))
+    said = sentences(read("07-shortcuts"))
+    assert "Of 6 arms, 3 have more energy in the lungs than the Gaussian has." in said
+
+
+def test_effort_counts_what_ran_and_what_did_not(studied):
+    made = studied()
+    for letter in "ABC":
+        run = made[letter, "densenet121"]
+        info = {**run.info, "state": runs.NOT_RUN, "reason": "weights unavailable"}
+        (run.folder / "run.json").write_text(json.dumps(info))
+        run.info.update(info)
+    said = sentences(read("09-how-this-was-run"))
+    assert "3 arms were trained and 3 were not run" in said
+    assert "Together the epochs took 15.0 minutes" in said
+    assert "computed in float32" in said
+
+
+def compared(heatmap, change, verdict, value, depth=0, share=0.0):
+    """One comparison of heatmaps, both measures of it, as `sanity.cascades` returns them."""
+    facts = {"heatmap": heatmap, "change": change, "depth": depth, "share": share, "layer": "l"}
+    ends = {"low": value - 0.1, "high": value + 0.1, "pairs": 0.25, "n": 3, "verdict": verdict}
+    return [facts | {"measure": m, "value": value} | ends for m in sanity.MEASURES]
+
+
+def test_what_the_heatmaps_showed_is_told_in_words(studied, monkeypatch):
+    studied()
+    guided, cam = "Efficient, guided saliency", "ResNet-50 (random), Grad-CAM"
+    rows = compared(guided, "top 52 %", "above", 0.9, 16, 16 / 31)
+    rows += compared(guided, "all layers random", "like", 0.3, 31, 1.0)
+    rows += compared(cam, "output layer random", "below", -0.05, 1, 0.5)
+    again = compared(guided, "another seed", "above", 0.75)
+    again += compared(guided, "another seed, shuffled labels", "like", 0.5)
+    monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows))
+    monkeypatch.setattr(sanity, "retrained", lambda *asked: pd.DataFrame(again))
+    said = sentences(read("11-sanity"))
+    assert "on 15 radiographs, in two ways" in said
+    assert "With 52 % of the layers random" in said
+    assert "correlation of 0.90: they are more alike than the trained network's" in said
+    assert "With all of them random it is 0.30: about as alike as two different" in said
+    assert f"{cam}, has −0.05 when nothing but the output layer is random" in said
+    assert "the two are less alike than heatmaps of two different radiographs (0.25)" in said
+    assert "guided saliency is 0.75: the two networks' heatmaps of one radiograph are more" in said
+    assert "one taught nonsense it is 0.50: about as alike as two radiographs'." in said
+    monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[:4]))
+    assert "No deep network was run, so Grad-CAM was not tried" in sentences(read("11-sanity"))
+    monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[4:]))
+    said = sentences(read("11-sanity"))
+    assert "Efficient was not run, so guided saliency was not tried." in said
+    assert "Efficient was not run, so it was not trained again." in said
+
+
+def test_the_papers_layer_and_ours_are_compared_in_words(studied, monkeypatch):
+    studied()
+    assert "No deep network was run, so there is nothing to set" in sentences(
+        read("02-experiment-a")
+    )
+    maps = np.random.default_rng(0).random((2, 15, 16, 16))
+    choice = {"ResNet-50 (random)": maps}
+    monkeypatch.setattr(sanity, "layer_choice", lambda *asked: choice)
+    said = sentences(read("02-experiment-a"))
+    assert re.search(r"is [−.\d]+ \([−.\d]+ to [−.\d]+\) over 15 radiographs for ResNet-50", said)
+
+
+def captions(shown):
+    return " ".join(one.caption for one in shown if isinstance(one, tables.Table))
+
+
+def test_captions_say_what_they_are_about(studied):
+    studied()
+    assert "Experiments B and C, arm against arm" in captions(read("05-comparison"))
+    said = captions(read("09-how-this-was-run"))
+    assert "The same 5 seeds" in said
+    assert "each measured beside the alternative; Linux" in said
+
+
+def test_captions_name_the_split(studied):
+    studied()
+    assert captions(read("02-experiment-a")).count("split by image, as in the paper") == 4
+    folded = captions(read("02-experiment-a", split="by-patient", folds=2))
+    assert folded.count("split by patient, fold 1 of 2") == 3
+    assert "2 folds of patients, pooled" in folded
+
+
+OF_RUNS = [
+    "00-front-page", "02-experiment-a", "03-experiment-b", "04-experiment-c", "05-comparison",
+    "07-shortcuts", "09-how-this-was-run",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("chapter", [*OF_RUNS, "11-sanity"])
+def test_a_study_of_which_no_arm_ran_says_so_and_shows_no_empty_table(studied, chapter):
+    studied(state=runs.NOT_RUN, reason="weights unavailable")
+    shown = read(chapter)
+    assert re.search(r"[Nn]o arm|not run|[Nn]obody|Without a network", sentences(shown))
+    assert all(len(one.frame) for one in shown if isinstance(one, tables.Table))
+
+
+@pytest.mark.parametrize("chapter", OF_RUNS)
+@pytest.mark.parametrize("groups", [("normal", "covid"), ("normal", "bacteria")])
+def test_two_groups_are_enough_for_every_chapter(studied, chapter, groups):
+    studied(groups=groups, arms={"efficient": "none"})
+    said = sentences(read(chapter))
+    assert "nan" not in said.replace("nant", "")
+    if "covid" not in groups and chapter not in ("07-shortcuts", "09-how-this-was-run"):
+        assert "No test radiograph" in said
+
+
+def test_no_sentence_names_a_role_or_a_key(studied):
+    """In JupyterLab or as plain HTML a role would stand there as it is typed."""
+    studied()
+    for chapter in (*OF_RUNS, "06-paper-audit", "08-real-radiographs", "12-limits"):
+        assert not re.search(r"\{\w+(:\w)?\}`|[{}]", sentences(read(chapter))), chapter
+
+
+def test_sentences_are_read_whole_and_their_code_is_folded():
+    for path in sorted((ROOT / "notebooks").glob("*.md")):
+        for cell in jupytext.read(path, fmt="md:myst").cells:
+            if cell.cell_type == "code" and re.search(r"^Markdown\(", cell.source, re.M):
+                assert "remove-input" in cell.metadata["tags"], path.name
+                assert cell.metadata["jupyter"] == {"source_hidden": True}
+            assert "glue" not in cell.source
