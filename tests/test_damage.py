@@ -39,17 +39,17 @@ def used(folder):
     """Reads all of a run as chapters and commands do, but for its network."""
     run = runs.load(folder)
     runs.check(run)
-    shown = [tables.arms([run], "t")]
+    shown = [tables.arms([run])]
     if run.finished:
-        shown += [tables.overall([run], "t"), tables.versions([run], "t")]
+        shown += [tables.overall([run]), tables.versions([run])]
         run.measure("accuracy")
         runs.join_histories([run])
     for table in shown:
-        table._repr_mimebundle_()
+        tables.Table(table, "c", "t")._repr_mimebundle_()
 
 
 def _of_external(folder):
-    tables.external([runs.load(folder)], "t")
+    tables.external([runs.load(folder)])
 
 
 def _of_attention(folder):
