@@ -8,7 +8,6 @@ tidy frames. What cannot be computed is NaN and `note` says why.
 """
 
 import hashlib
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-import pydicom
-from PIL import Image
 from scipy.stats.contingency import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
@@ -204,7 +201,7 @@ def _look(path, image):
         if image is None and path:
             image = decode.read(path)
         if path:
-            row = _file_facts(Path(path).read_bytes())
+            row = _file_facts(path)
     except InputError as error:
         return {"error": str(error).removeprefix(f"{path} ")}, small
     except OSError as error:
@@ -225,21 +222,13 @@ def _look(path, image):
     return row, small
 
 
-def _file_facts(content):
+def _file_facts(path):
     """Returns what an image file tells without being decoded."""
-    if content[128:132] == b"DICM":
-        header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-        form, width, height = "DICOM", header.Columns, header.Rows
-    else:
-        with Image.open(io.BytesIO(content), formats=decode.FORMATS) as image:
-            form, (width, height) = image.format, image.size
-    return {
+    found, content = decode.header(path), Path(path).read_bytes()
+    return found | {
         "content": hashlib.sha256(content).hexdigest(),
-        "format": form,
-        "width": width,
-        "height": height,
         "bytes": len(content),
-        "bytes_per_pixel": len(content) / (width * height),
+        "bytes_per_pixel": len(content) / (found["width"] * found["height"]),
     }
 
 
