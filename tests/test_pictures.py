@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -132,7 +133,7 @@ def test_a_picture_in_the_transparency_alone_is_read_and_said(tmp_path, deep, ki
 @pytest.mark.parametrize("value", [0, 90, 255])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 def test_one_grey_is_never_silent(tmp_path, value, kind):
-    flat = np.full((60, 50), value, np.uint8)
+    flat = np.full((300, 200), value, np.uint8)
     flat[3:6, 4] = 128  # a speck does not make a radiograph
     _, said = seen(tmp_path, encoded(flat, kind), "x-ray")
     assert "all over" in said
@@ -237,15 +238,25 @@ def test_text_and_profiles_of_any_size_keep_no_png_from_being_read(tmp_path, kin
     assert (seen(tmp_path, content, "x-ray.png")[0] == GREY).all()
 
 
-def test_lossless_and_twelve_bit_jpegs_alone_are_read(tmp_path):
-    import pydicom
-
-    for codec in ("JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEGExtendedProcess2_4"):
+def test_lossless_jpegs_alone_are_read(tmp_path):
+    for codec in ("JPEGLosslessProcess14_1", "JPEGLSLossless"):
         stored = GREY.astype(np.uint16) * 16 + 15
         found = pydicom.dcmread(io.BytesIO(dicom(stored, codec, BitsStored=12)))
         stream = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
         pixels, _ = seen(tmp_path, stream, "x-ray.jpg")
         assert difference(pixels, GREY) < 2, codec
+
+
+def test_a_header_is_read_of_every_kind_of_file(tmp_path):
+    from tests.test_decode import FILES
+
+    more = {"text.png": with_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7)))}
+    for name, content in {**FILES, **more}.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        found = decode.header(path)
+        assert (found["width"], found["height"]) == (128, 128), name
+        assert found["format"] == decode.kind(path) != "", name
 
 
 # Bounds

@@ -264,12 +264,11 @@ def _seen(path, image):
 
 def _file_facts(path):
     """Returns what an image file tells without being decoded."""
-    content, header = Path(path).read_bytes(), decode.header(path)
-    return {
+    found, content = decode.header(path), Path(path).read_bytes()
+    return found | {
         "content": hashlib.sha256(content).hexdigest(),
-        **header,
         "bytes": len(content),
-        "bytes_per_pixel": len(content) / (header["width"] * header["height"]),
+        "bytes_per_pixel": len(content) / (found["width"] * found["height"]),
     }
 
 

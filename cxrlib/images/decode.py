@@ -20,8 +20,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -53,18 +51,13 @@ SECONDS = 60
 SECONDS_APART = 600
 """Seconds after which a decoder that gets nowhere is stopped."""
 
+STARTED, LIMITED = b"started", b"limited"
+"""First word of a decoder apart: within its own limit of memory, or within a lower one."""
+
+LACK = "it cannot be decoded in the memory that is allowed here (`ulimit -v`)"
+
 FAINT = 20
 """Grey levels from darkest to brightest below which a picture shows next to nothing."""
-
-
-def kind(path):
-    """Returns a file's format by its first bytes: DICOM, JPEG, PNG, ..., or "" if it is no image.
-
-    Raises:
-        OSError: The file cannot be opened.
-    """
-    with Path(path).open("rb") as file:
-        return "DICOM" if dicom.is_dicom(file) else seen.image_format(file)
 
 
 def read(path):
@@ -105,6 +98,16 @@ def read(path):
     return pixels
 
 
+def kind(path):
+    """Returns a file's format by its first bytes: a key of `seen.KINDS`, or "" if it is of none.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with Path(path).open("rb") as file:
+        return seen.kind(file.read(seen.HEAD))
+
+
 def dicom_facts(path):
     """Reads the two facts of a DICOM file that a cohort needs, and nothing about the patient.
 
@@ -130,7 +133,7 @@ def header(path):
         path: The file.
 
     Returns:
-        Dictionary: `format` (DICOM, JPEG, PNG, ...), `width` and `height` in pixels, as stored.
+        Dictionary: `format`, a key of `seen.KINDS`, `width` and `height` in pixels, as stored.
 
     Raises:
         OSError: The file cannot be opened.
@@ -231,27 +234,24 @@ def _apart(file, notes):
 
     The answer comes through a pipe: a word once it has started, a line of facts, and the pixels.
     """
-    command = [sys.executable, "-P", "-m", "cxrlib.images.decode", file.raw.name]
+    module = ["-P", "-m", "cxrlib.images.decode"]
+    command = [sys.executable, *module, os.fspath(file.raw.name), str(SECONDS_APART)]
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each reserves memory
-    start = time.monotonic()
     with subprocess.Popen(
         command, env={**os.environ, **threads}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
-        timer = threading.Timer(SECONDS_APART, process.kill)
-        timer.start()
         try:
-            has_started = bool(process.stdout.readline())
+            state = process.stdout.readline().strip()
             line = process.stdout.readline()
             answer = json.loads(line) if line.endswith(b"\n") else {}
             pixels = np.empty(answer.get("shape", 0), np.uint8)
             left = memoryview(pixels.reshape(-1))
             while left and (n := process.stdout.readinto(left)):
                 left = left[n:]
-        finally:
-            timer.cancel()
-            if sys.exc_info()[0]:
-                process.kill()
+        except BaseException:  # Ctrl-C or too little memory: nobody waits for the answer
+            process.kill()
+            raise
         status = process.wait()
     if "refusal" in answer:
         raise InputError(answer["refusal"])
@@ -260,25 +260,29 @@ def _apart(file, notes):
     if status == 0 and not left:
         notes += answer["notes"]
         return pixels
-    slow = status == -signal.SIGKILL and time.monotonic() - start >= SECONDS_APART
-    if slow or status == -signal.SIGXCPU:
+    if status in (-signal.SIGALRM, -signal.SIGXCPU):
         raise InputError("takes longer to decode than any radiograph: save it anew or drop its row")
-    if not has_started or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP):
-        lack = "was stopped" if has_started else "could not start"
+    if not state or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP):
+        lack = "was stopped" if state else "could not start"
         raise OSError(errno.ENOMEM, f"its decoder {lack}, perhaps for want of memory: try again")
+    if state == LIMITED:
+        raise OSError(errno.ENOMEM, LACK)
     raise InputError(seen.unreadable(file))
 
 
-def _main(path):
+def _main(path, seconds):
     """Answers `_apart`."""
-    print("started", flush=True)
     own = _limit()
+    signal.setitimer(signal.ITIMER_REAL, float(seconds))  # ends this process
+    print((STARTED if own else LIMITED).decode(), flush=True)
     notes = []
     try:
         with Path(path).open("rb", buffering=0) as raw, Bounded(raw) as file:
             pixels = _checked(_attempted(lambda file: _here(file, notes, pictures.ALL), file))
     except InputError as error:
-        print(json.dumps({"refusal": str(error)}))
+        # Decoders call the want of memory damage, too: libtiff's, for one.
+        short = not own and str(error).startswith(seen.UNREADABLE)
+        print(json.dumps({"lack": LACK} if short else {"refusal": str(error)}))
         return
     except OSError as error:
         megabytes = int(MEMORY / 1e6)
@@ -291,12 +295,12 @@ def _main(path):
 
 
 def _limit():
-    """Limits this process's memory and computing; returns whether the memory's limit is its own."""
+    """Limits memory and computing; returns whether no lower limit of memory holds already."""
     with contextlib.suppress(ValueError, OSError):  # where a lower limit holds already
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     taken = Path("/proc/self/statm")
     if not taken.exists():  # Linux; elsewhere the sizes that are checked must do
-        return False
+        return True
     limit = int(taken.read_text().split()[0]) * resource.getpagesize() + int(MEMORY)
     held = resource.getrlimit(resource.RLIMIT_AS)
     if held[0] != resource.RLIM_INFINITY and held[0] < limit:
@@ -306,4 +310,4 @@ def _limit():
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main(*sys.argv[1:])

@@ -9,7 +9,6 @@ of the wrong sign (all one grey); an intercept without a slope (passed over); a 
 """
 
 import io
-import re
 import struct
 import zlib
 from typing import NamedTuple
@@ -29,7 +28,7 @@ from pydicom.uid import (
 )
 
 from cxrlib.errors import InputError
-from cxrlib.images import depth, streams
+from cxrlib.images import depth, seen, streams
 from cxrlib.images.bounded import Bounded
 
 FRAME_TAGS = [
@@ -62,14 +61,6 @@ HEADER_BYTES = 32e6
 INFLATED = 100e6
 """Bytes that a deflated file may hold."""
 
-_BARE = re.compile(
-    rb"[\x02\x08]\0.\0(UL|UI|OB|CS|SH|LO|DA|TM|AE|DT)"  # explicit VR, little endian
-    rb"|\0[\x02\x08]\0.(UL|UI|CS|SH|LO|DA|TM|AE|DT)"  # big endian
-    rb"|\x08\0.\0[\x02-\x40]\0\0\0",  # implicit VR
-    re.DOTALL,
-)
-"""How a DICOM file without its preamble starts: an element of group 2 or 8."""
-
 
 class Layout(NamedTuple):
     """Which bits of what is allocated hold the pixel."""
@@ -93,8 +84,7 @@ class Layout(NamedTuple):
 def is_dicom(file):
     """Returns whether a file is DICOM, with its preamble of 128 bytes or without."""
     file.seek(0)
-    head = file.read(132)
-    return head[128:] == b"DICM" or bool(_BARE.match(head))
+    return seen.kind(file.read(seen.HEAD)) == "DICOM"
 
 
 def is_compressed(file):
@@ -480,8 +470,8 @@ def _shown(pixels, layout, frame, inverted, notes):
     there = np.zeros(stored.shape, bool)
     for row in indices:
         there[row] = True
-    seen = values[there & ~padding if (there & ~padding).any() else there]
-    full = show((values - seen.min()) / (np.ptp(seen) or 1))
+    there_are = values[there & ~padding if (there & ~padding).any() else there]
+    full = show((values - there_are.min()) / (np.ptp(there_are) or 1))
     if windows:
         if depth.is_flat(full, ignored):
             return image

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from cxrlib.errors import InputError
-from cxrlib.images import depth, streams
+from cxrlib.images import depth, seen, streams
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")
 """What Pillow may try in this process; its other readers are for no radiograph, and one runs a
@@ -72,8 +72,15 @@ def is_risky(file):
 def header(file):
     """Reads a picture's format, and its width and height in pixels, as stored."""
     file.reads_left = READS
-    with _open(file, ALL) as image:
-        return (image.format, *image.size)
+    file.seek(0)
+    kind = seen.kind(file.read(seen.HEAD))
+    file.seek(0)
+    if kind == "JPEG":  # of any kind, also those that Pillow cannot decode
+        stream = streams.header(file.read())
+        return kind, stream.width, stream.height
+    file.seek(8 if kind == "PNG" else 0)
+    with _open(_checked_png(file) if kind == "PNG" else file, ALL) as image:
+        return kind, *image.size
 
 
 def read(file, formats, check_size, notes):

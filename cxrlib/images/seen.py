@@ -3,6 +3,7 @@
 import os
 import re
 
+UNREADABLE = "is not an image that can be read"
 AGAIN = "copy or download it again"
 PNG = "save the radiograph as PNG"
 UNPACK = "unpack it first"
@@ -54,20 +55,25 @@ STARTS = (
 )  # fmt: skip
 """Where a file that is no image here shows it: offset, bytes, what it is, and the mend."""
 
-IMAGES = (
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"\xff\xd8", "JPEG"),
-    (0, b"GIF8", "GIF"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),
-    (0, b"MM\0+", "TIFF"),
-    (0, b"\0\0\0\x0cjP", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (8, b"WEBP", "WebP"),
-    (128, b"DICM", "DICOM"),
-)
-"""Where a file of a format that is read shows it: offset, bytes and its name."""
+KINDS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "BMP": rb"BM....\0\0\0\0",
+    "GIF": rb"GIF8[79]a",
+    "PPM": rb"P[1-6]\s+(#|\d+\s)",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+    "WEBP": rb"RIFF....WEBP",
+    # With its preamble; or without one, which begins with a small element of group 2 or 8.
+    "DICOM": rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|[^\0]\0\0\0)|\0[\x02\x08]\0.[A-Z]{2}",
+}
+"""How a file of each format that is read begins."""
+
+HEAD = 200
+"""Bytes that tell a format."""
+
+SAID = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}
+"""How formats are called in a message, where not by their key."""
 
 TEXTS = (
     (rb"(<!doctype html|<html|<head|<body)", "a web page (HTML)", AGAIN),
@@ -87,19 +93,12 @@ def unreadable(file):
         What follows the file's name in a message of one line. Nothing of the content is in it.
     """
     what, mend = _seen(file)
-    return f"is not an image that can be read: it is {what}; {mend}"
+    return f"{UNREADABLE}: it is {what}; {mend}"
 
 
-def image_format(file):
-    """Returns the name of the image format that an open file's first bytes show, or ""."""
-    file.seek(0)
-    head = file.read(132)
-    for offset, mark, name in IMAGES:
-        if head[offset : offset + len(mark)] == mark:
-            return name
-    if re.match(rb"BM.{4}\0{4}", head, re.DOTALL):  # a text may begin with BM
-        return "BMP"
-    return "PPM" if re.match(rb"P[1-7][\s#]", head) else ""
+def kind(head):
+    """Returns a file's format by its first bytes: a key of `KINDS`, or "" if it is of none."""
+    return next((name for name, start in KINDS.items() if re.match(start, head, re.DOTALL)), "")
 
 
 def is_cut(name, file):
@@ -111,9 +110,9 @@ def is_cut(name, file):
     tail = file.read().rstrip(b"\0")
     if name == "BMP":
         return size < int.from_bytes(head[2:6], "little")
-    if name == "WebP":
+    if name == "WEBP":
         return size < int.from_bytes(head[4:8], "little") + 8
-    ends = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "JPEG 2000": b"\xff\xd9"}
+    ends = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "JPEG2000": b"\xff\xd9"}
     return not tail.endswith(ends.get(name, b"\x3b" if name == "GIF" else b""))
 
 
@@ -128,10 +127,9 @@ def _seen(file):
     for offset, mark, what, mend in STARTS:
         if head[offset : offset + len(mark)] == mark:
             return what, mend
-    if name := image_format(file):
-        article = "an" if name[0] in "AEIOU" else "a"
+    if name := kind(head):
         state = "cut short" if is_cut(name, file) else "damaged or cut short"
-        return f"{article} {name} and {state}", AGAIN
+        return f"a {SAID.get(name, name)} and {state}", AGAIN
     return _text(head)
 
 
