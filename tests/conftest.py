@@ -112,10 +112,10 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def chapter(project):
     """A study with one chapter whose halves are in step; gives their paths."""
-    from tests.chapters import NOTEBOOK, TEXT
-
     (project / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "jupytext.toml", project / "notebooks")
+    from tests.chapters import NOTEBOOK, TEXT  # made by the rules in that file
+
     paths = project / "notebooks" / "chapter.md", project / "notebooks" / "chapter.ipynb"
     for path, content in zip(paths, (TEXT, NOTEBOOK)):
         path.write_text(content)

@@ -133,6 +133,22 @@ def test_predicting_before_a_study_has_run_says_what_to_run(project, refused):
 
 
 @pytest.mark.parametrize(
+    "command", [["pair"], ["study"], ["notebook", "chapter", "out.ipynb"]], ids=lambda c: c[0]
+)
+def test_a_chapter_of_which_both_halves_were_edited_stops_a_command_before_it_runs(
+    project, chapter, command
+):
+    text, notebook = chapter
+    text.write_text(text.read_text() + "\nMore.\n")
+    notebook.write_text(notebook.read_text().replace("What it asks", "What it wants"))
+    before = text.read_bytes(), notebook.read_bytes()
+    line = refused(project, *command)
+    assert "notebooks/chapter.ipynb and its .md were both edited, the .md lacks cell 1" in line
+    assert (text.read_bytes(), notebook.read_bytes()) == before
+    assert not (project / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(
     "name", ["study", "train", "predict", "explain", "notebook", "keep", "pair"]
 )
 def test_every_command_explains_itself(name):
