@@ -84,7 +84,8 @@ def per_cent(value, low=np.nan, high=np.nan, digits=1):
     if np.isnan(value):
         return "an undefined share"
     value, low, high = (f"{100 * v:.{digits}f}" for v in (value, low, high))
-    return f"{value}\u00a0%" if "nan" in (low, high) else f"{value}\u00a0% ({low}–{high}\u00a0%)"
+    ends = "" if "nan" in (low, high) else f" ({low}\u2060–\u2060{high}\u00a0%)"  # never broken
+    return f"{value}\u00a0%{ends}"
 
 
 def number(value, digits=2):

@@ -30,3 +30,20 @@ def test_a_hamming_loss_is_a_share_and_the_rest_per_cent():
 def test_small_p_values_are_not_rounded_to_nought():
     assert labels.p_value(0.0004) == "<\u00a00.001"
     assert labels.p_value(0.0204) == "0.020"
+
+
+def test_a_share_in_a_sentence_carries_its_unit_into_the_interval():
+    said = labels.per_cent(0.8123, 0.78, 0.8414).replace("\u2060", "").replace("\u00a0", " ")
+    assert said == "81.2 % (78.0–84.1 %)"
+    assert labels.per_cent(0.256, digits=0) == "26\u00a0%"
+    assert labels.per_cent(np.nan) == "an undefined share"
+
+
+def test_a_negative_number_in_a_sentence_has_a_minus():
+    assert labels.number(-0.254) == "−0.25"
+    assert labels.ranged(-0.42, -0.61, 0.2) == "−0.42 (−0.61 to 0.20)"
+
+
+def test_a_list_in_a_sentence_ends_in_and():
+    assert labels.listed(["one"]) == "one"
+    assert labels.listed(["one", "two", "three"]) == "one, two and three"

@@ -337,22 +337,22 @@ def _typed(field, value):
             )
         return value
     kind, what = (int, "whole numbers") if field.type == tuple[int, ...] else (str, "names")
-    items = _listed(value)
+    items = _listed(value, kind)
     if not isinstance(items, list | tuple) or not all(type(item) is kind for item in items):
         raise InputError(f"{field.name} is {_shown(value)}: it must be a list of {what}")
     return tuple(items)
 
 
-def _listed(value):
-    """Reads a list from a word or number alone, or from text, as `papermill -p` hands it over."""
+def _listed(value, kind):
+    """Reads a list from a number alone, or from text, as `papermill -p` hands it over."""
     if type(value) is int:
         return [value]
     if not isinstance(value, str):
         return value
-    try:
-        return yaml.safe_load(f"[{value.strip().removeprefix('[').removesuffix(']')}]")
-    except (yaml.YAMLError, ValueError):  # the latter of a date that is none
-        return None
+    text = value.strip().removeprefix("[").removesuffix("]").strip()
+    items = [item.strip().strip("'\"") for item in text.split(",")] if text else []
+    whole = re.compile(r"-?[0-9]{1,19}")
+    return [int(item) if kind is int and whole.fullmatch(item) else item for item in items]
 
 
 def _one_of(name, value, choices):
