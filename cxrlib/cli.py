@@ -56,10 +56,10 @@ def study(
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
+    _refuse_yaml(profile)
     command = [
         sys.executable, "-m", "snakemake", "book" if book else "arms",
-        # Quoted, because Snakemake reads a value as YAML: `a: b.yml` would be a mapping.
-        "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={_quoted(profile)}",
+        "--snakefile", "Snakefile", "--cores", cores, "--config", f"profile={profile}",
         # The lock below outlives no process, so a killed study needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
     ]  # fmt: skip
@@ -87,8 +87,21 @@ def study(
         _check(settings, others)
 
 
-def _quoted(path):
-    return json.dumps(str(path), ensure_ascii=False)
+def _refuse_yaml(path):
+    """Refuses a profile's name that Snakemake, which reads it as YAML, would not take for a name.
+
+    Raises:
+        InputError: It means something else there, as `a: b.yml` or `1` do.
+    """
+    import yaml
+
+    text = str(path)
+    try:
+        read = yaml.load(text, yaml.BaseLoader)
+    except yaml.YAMLError:
+        read = text  # Snakemake then takes it as it is
+    if read != text or text.strip("'\"") != text or not Path(text).suffix:
+        raise InputError(f"{path}: Snakemake takes this name for YAML: rename it, mine.yml say")
 
 
 def _need_home():
