@@ -84,10 +84,10 @@ def _snakemake(profile, wanted, cores, on):
     """Returns the command that makes "arms" or the "book"."""
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
+    _refuse_yaml(profile)
     command = [
         sys.executable, "-m", "snakemake", wanted, "--snakefile", "Snakefile", "--cores", cores,
-        # Quoted, because Snakemake reads a value as YAML: `a: b.yml` would be a mapping.
-        "--config", f"profile={_quoted(profile)}",
+        "--config", f"profile={profile}",
         # The study's lock outlives no process, so a killed one needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
     ]  # fmt: skip
@@ -112,8 +112,21 @@ def _check_data(settings):
         studies.cohort(trial)
 
 
-def _quoted(path):
-    return json.dumps(str(path), ensure_ascii=False)
+def _refuse_yaml(path):
+    """Refuses a profile's name that Snakemake, which reads it as YAML, would not take for a name.
+
+    Raises:
+        InputError: It means something else there, as `a: b.yml` or `1` do.
+    """
+    import yaml
+
+    text = str(path)
+    try:
+        read = yaml.load(text, yaml.BaseLoader)
+    except yaml.YAMLError:
+        read = text  # Snakemake then takes it as it is
+    if read != text or text.strip("'\"") != text or not Path(text).suffix:
+        raise InputError(f"{path}: Snakemake takes this name for YAML: rename it, mine.yml say")
 
 
 def _need_home():

@@ -113,6 +113,57 @@ def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(projec
     assert (project / "read").read_text() == "name: own\n"
 
 
+@pytest.mark.parametrize("name", ["x=y.yml", "{x}.yml", "[1].yml", "é, ü.yml"])
+def test_a_profile_may_have_an_odd_name(project, name):
+    (project / "Snakefile").write_text(
+        "from pathlib import Path\n"
+        "rule arms:\n    run: Path('read').write_text(Path(config['profile']).read_text())\n"
+    )
+    (project / name).write_text("name: own\n")
+    command = [CXR, "study", "--no-book", "--profile", name]
+    subprocess.run(command, cwd=project, check=True, capture_output=True)
+    assert (project / "read").read_text() == "name: own\n"
+
+
+@pytest.mark.parametrize("name", ["a: b.yml", "1", "'q'", "- a.yml", "a.yml #b", "[1]"])
+def test_a_profiles_name_that_is_yaml_is_refused(project, refused, name):
+    (project / name).write_text("name: own\n")
+    assert "takes this name for YAML: rename" in refused("study", "--profile", name)
+
+
+def test_without_a_home_to_write_to_a_study_says_so_in_one_line(project):
+    home = {**os.environ, "HOME": "/proc/nowhere"}
+    home = {name: value for name, value in home.items() if not name.startswith("XDG_")}
+    command = [CXR, "study", "--no-book"]
+    outcome = subprocess.run(command, cwd=project, capture_output=True, text=True, env=home)
+    assert outcome.returncode == 2
+    assert outcome.stderr.count("\n") == 1
+    assert "cannot be written (No such file or directory): set HOME to a folder" in outcome.stderr
+
+
+def test_a_name_commands_no_terminal_and_begins_no_line_of_its_own(project):
+    name = "\x1b[2J\rcxr: all is well\n\u202etxt.png"
+    make_run(project)
+    run = ("--run", "A/efficient-none")
+    for arguments in (("explain", name, *run), ("data", "check", name), ("unpack", name)):
+        outcome = subprocess.run([CXR, *arguments], cwd=project, capture_output=True)
+        said = (outcome.stdout + outcome.stderr).decode()
+        assert outcome.returncode in (1, 2)
+        assert said.removesuffix("\n").isprintable(), said
+        assert said.startswith("cxr: ")
+
+
+def test_what_a_terminal_cannot_show_is_escaped_and_no_error(project):
+    made = make_run(project / "runs" / "s")
+    (project / "runs" / "s").rename(project / "runs" / "\u80ba")
+    place = project / "runs" / "\u80ba" / "A" / made.folder.name
+    subprocess.run([CXR, "pack", place, "run.zip"], cwd=project, check=True)
+    latin = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+    command = [CXR, "unpack", "run.zip"]
+    outcome = subprocess.run(command, cwd=project, capture_output=True, env=latin, check=True)
+    assert b"\\u80ba" in outcome.stdout
+
+
 def test_outside_the_study_the_command_says_where_to_go(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
     assert "not inside the study's folder" in refused("train", "A", "efficient")
@@ -136,13 +187,13 @@ def test_predicting_before_a_study_has_run_says_what_to_run(project, refused):
     "command", [["pair"], ["study"], ["notebook", "chapter", "out.ipynb"]], ids=lambda c: c[0]
 )
 def test_a_chapter_of_which_both_halves_were_edited_stops_a_command_before_it_runs(
-    project, chapter, command
+    project, refused, chapter, command
 ):
     text, notebook = chapter
     text.write_text(text.read_text() + "\nMore.\n")
     notebook.write_text(notebook.read_text().replace("What it asks", "What it wants"))
     before = text.read_bytes(), notebook.read_bytes()
-    line = refused(project, *command)
+    line = refused(*command)
     assert "notebooks/chapter.ipynb and its .md were both edited, the .md lacks cell 1" in line
     assert (text.read_bytes(), notebook.read_bytes()) == before
     assert not (project / "out.ipynb").exists()

@@ -37,8 +37,8 @@ FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "spl
 """What run.json says of every run; it says more of one that was trained."""
 
 TRAINED = (
-    "schedule", "epochs", "best_epoch", "images_per_epoch", "training_seconds", "precision",
-    "python", "machine", "versions",
+    "image_size", "schedule", "epochs", "best_epoch", "images_per_epoch", "training_seconds",
+    "precision", "python", "machine", "versions",
 )  # fmt: skip
 """What it also says of a finished one."""
 
