@@ -3,6 +3,7 @@
 import json
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -128,6 +129,37 @@ def test_what_a_killed_unpacking_left_is_no_run_and_is_cleared(packed):
     (run.folder / "run.json").unlink()
     runs.unpack(file)
     assert not half.exists()
+
+
+def test_of_real_radiographs_a_small_network_and_mean_heatmaps_are_kept(tmp_path):
+    real = make_run(tmp_path / "real", cohort="coronahack")
+    simulated = make_run(tmp_path / "simulated")
+    for run in (real, simulated):
+        (run.folder / "model.keras").write_bytes(b"a small network")
+    predictions = real.predictions
+    many = pd.concat([predictions] * 3, ignore_index=True)
+    many.to_csv(real.folder / "predictions.csv", index=False)
+    groups = many.query("split == 'test'")["group"].reset_index(drop=True)
+    heatmaps = np.zeros((len(groups), 64, 64), np.uint8)
+    heatmaps[groups == "covid"] = 200
+    np.save(real.folder / "heatmaps.npy", heatmaps)
+    kept = runs.keep([real], tmp_path / "kept")[0]
+    means = np.load(kept / "mean-heatmaps.npy")
+    assert means.shape == (4, 64, 64)
+    assert means.mean(axis=(1, 2)).tolist() == [0, 0, 0, 200]
+    assert (kept / "model.keras").read_bytes() == b"a small network"
+    other = runs.keep([simulated], tmp_path / "other")[0]
+    assert not {"model.keras", "mean-heatmaps.npy"} & {path.name for path in other.iterdir()}
+
+
+def test_no_mean_heatmap_is_made_of_fewer_than_a_dozen_radiographs(tmp_path):
+    assert np.isnan(runs.mean_heatmaps(make_run(tmp_path, cohort="coronahack"))).all()
+
+
+def test_a_network_that_is_large_is_not_kept(tmp_path):
+    run = make_run(tmp_path / "runs", "resnet50", cohort="coronahack")
+    (run.folder / "model.keras").write_bytes(bytes(runs.RELEASED + 1))
+    assert not (runs.keep([run], tmp_path / "kept")[0] / "model.keras").exists()
 
 
 def test_keeping_a_new_run_leaves_nothing_of_the_one_before(tmp_path):

@@ -19,6 +19,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -27,7 +28,7 @@ from cxrlib.columns import anything, number, one_of, text, whole
 from cxrlib.errors import InputError, printable
 from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root
 from cxrlib.networks import ARCHITECTURES
-from cxrlib.targets import TARGETS
+from cxrlib.targets import GROUPS, TARGETS
 
 KEPT = (
     "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
@@ -41,6 +42,12 @@ TRAINED = (
     "precision", "python", "machine", "versions",
 )  # fmt: skip
 """What it also says of a finished one."""
+
+RELEASED = 2_000_000
+"""Bytes of a network that is kept with its numbers at most: Efficient's have one million."""
+
+MEAN_EDGE, DOZEN = 64, 12
+"""Of mean heatmaps: their edge in pixels, and the fewest radiographs that are averaged."""
 
 LEFT = ("history.csv", "predictions.csv", "metrics.csv", "model.keras", "heatmaps.npy")
 """Files that a finished run has left; one that was damaged and deleted is made anew."""
@@ -319,13 +326,16 @@ def speakers(by_experiment):
 
 
 def keep(runs, folder):
-    """Copies what a run's numbers are, without its network and pictures, to be committed.
+    """Copies what a run's numbers are, without pictures of anybody, to be committed.
+
+    Of a run on real radiographs its mean heatmaps are kept too, and a small network, so that others
+    can use it: making them again takes an hour, and the radiographs.
 
     Args:
         runs: Finished or not-run runs.
         folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
-            metrics.csv go, and where there are some external.csv, findings.csv and
-            attention.csv.
+            metrics.csv go, and where there are some external.csv, findings.csv, attention.csv,
+            mean-heatmaps.npy and model.keras.
 
     Returns:
         Paths of the folders written.
@@ -340,14 +350,41 @@ def keep(runs, folder):
     for run in runs:
         target = Path(folder) / run.experiment / run.arm
         target.mkdir(parents=True, exist_ok=True)
-        for name in KEPT:
-            if (run.folder / name).exists():
+        is_real = run.finished and run.info["cohort"] != "phantom"
+        network = run.folder / "model.keras"
+        is_small = is_real and network.exists() and network.stat().st_size <= RELEASED
+        for name in (*KEPT, "model.keras"):
+            if (run.folder / name).exists() and (name in KEPT or is_small):
                 with replacing(target / name) as temporary:
                     shutil.copyfile(run.folder / name, temporary)
             else:
                 (target / name).unlink(missing_ok=True)  # of a run that was there before
+        (target / "mean-heatmaps.npy").unlink(missing_ok=True)
+        if is_real:
+            with replacing(target / "mean-heatmaps.npy") as temporary:
+                np.save(temporary, mean_heatmaps(run))
         written.append(target)
     return written
+
+
+def mean_heatmaps(run):
+    """Averages a run's heatmaps over the test radiographs of each group.
+
+    Args:
+        run: A finished run.
+
+    Returns:
+        float16 array (4, 64, 64) in [0, 255], in the order of `GROUPS`; NaN for a group of fewer
+        than a dozen radiographs, whose average might show one of them.
+    """
+    groups, maps = run.test_predictions["group"], run.heatmaps
+    means = np.full((len(GROUPS), MEAN_EDGE, MEAN_EDGE), np.nan, np.float16)
+    for mean, group in zip(means, GROUPS):
+        rows = np.flatnonzero(groups == group)
+        if len(rows) >= DOZEN:
+            whole = np.mean(maps[rows], axis=0, dtype=np.float32)
+            mean[:] = cv2.resize(whole, (MEAN_EDGE, MEAN_EDGE), interpolation=cv2.INTER_AREA)
+    return means
 
 
 def _refuse_moved(run):
