@@ -404,6 +404,10 @@ def _replace(folder, packed, place):
         check(run)
         shutil.rmtree(folder, ignore_errors=True)
         (unpacked / place).rename(folder)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk names no file
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 
