@@ -11,6 +11,7 @@ model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
 
+import errno
 import json
 import re
 import reprlib
@@ -405,7 +406,7 @@ def _replace(folder, packed, place):
         shutil.rmtree(folder, ignore_errors=True)
         (unpacked / place).rename(folder)
     except OSError as error:
-        if error.filename is None and error.errno is not None:  # a full disk names no file
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OSError(error.errno, error.strerror, str(folder)) from error
         raise
     finally:
