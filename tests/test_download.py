@@ -64,7 +64,7 @@ def send(request, body, status=200, claimed=None, **headers):
 def direct(monkeypatch):
     """No proxy stands between the test and its own server, and no pause between attempts."""
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("pooch.core.time", types.SimpleNamespace(sleep=lambda seconds: None))
 
 
 def fetch(url, path, **options):

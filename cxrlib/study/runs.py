@@ -11,6 +11,7 @@ model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 """
 
+import errno
 import json
 import re
 import reprlib
@@ -464,6 +465,10 @@ def _replace(folder, packed, place):
         check(run)
         shutil.rmtree(folder, ignore_errors=True)
         (unpacked / place).rename(folder)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
 
