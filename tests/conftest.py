@@ -31,6 +31,18 @@ def copy_study(folder):
     return folder
 
 
+def copy_chapter(folder, name):
+    """Copies a study of one chapter, which needs no run, and of a book that has nothing else."""
+    folder.mkdir()
+    copy_study(folder)
+    for path in (folder / "notebooks").glob("[0-9]*"):
+        if path.stem != name:
+            path.unlink()
+    toc = f"format: jb-book\nroot: experiments/{name}\n"
+    (folder / "book" / "_toc.yml").write_text(toc)
+    return folder
+
+
 def make_run(
     folder,
     architecture="efficient",

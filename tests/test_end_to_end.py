@@ -77,31 +77,6 @@ def test_a_second_study_has_nothing_to_do(finished):
     assert page.stat().st_mtime_ns == before
 
 
-def test_an_edit_of_either_half_of_a_chapter_is_shown_by_the_next_study(finished):
-    text = finished / "notebooks/06-paper-audit.md"
-    notebook = text.with_suffix(".ipynb")
-    page = finished / "_build/html/experiments/06-paper-audit.html"
-    text.write_text(text.read_text() + "\nWritten in the text.\n")
-    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "Written in the text." in page.read_text()
-    content = nbformat.read(notebook, 4)
-    content.cells[-1].source += "\nWritten in the .ipynb."
-    nbformat.write(content, notebook)
-    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "notebooks/06-paper-audit.md: brought in step" in outcome.stdout
-    assert "Written in the text.\nWritten in the .ipynb." in page.read_text()
-    text.write_text(text.read_text().replace("in the text", "in it"))
-    content.cells[-1].source += "\nAnd more."
-    nbformat.write(content, notebook)
-    outcome = cxr("study", "--profile", "profiles/smoke.yml", folder=finished)
-    assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1)
-    assert "06-paper-audit.ipynb and its .md were both edited" in outcome.stderr
-    notebook.unlink()
-    assert cxr("pair", folder=finished).returncode == 0
-
-
 def test_a_study_is_checked_against_the_runs_of_another(finished, tmp_path):
     study = next((finished / "runs").glob("smoke-*/A")).parent
     others = shutil.copytree(study, tmp_path / "others")

@@ -18,7 +18,7 @@ from traitlets import import_item
 from cxrlib.pages import lab, pairs
 from tests import browser
 from tests.chapters import NOTEBOOK, TEXT, edited, say
-from tests.conftest import copy_study
+from tests.conftest import copy_chapter
 
 ROOT = Path(__file__).parents[1]
 CXR = Path(sys.executable).with_name("cxr")
@@ -206,12 +206,11 @@ def write(page, words):
 
 @pytest.fixture
 def study(tmp_path):
-    """A copy of the study, where there is a browser to open it in."""
+    """A study of one chapter, where there is a browser to open it in."""
     if browser.executable() is None:
         assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
         pytest.skip("no Chromium here: apt install chromium")
-    (tmp_path / "study").mkdir()
-    return copy_study(tmp_path / "study")
+    return copy_chapter(tmp_path / "study", CHAPTER)
 
 
 def check_typing(study, path, *arguments):
@@ -240,10 +239,7 @@ def test_what_is_typed_in_jupyterlab_that_started_in_notebooks_is_all_that_chang
 @pytest.mark.slow
 def test_what_is_typed_in_jupyterlab_that_started_in_the_root_is_on_the_page(study):
     check_typing(study, f"notebooks/{CHAPTER}.ipynb")
-    cxr("notebook", CHAPTER, f"book/experiments/{CHAPTER}.ipynb", folder=study)
-    (study / "book" / "_toc.yml").write_text(f"format: jb-book\nroot: experiments/{CHAPTER}\n")
-    command = [CXR.with_name("jupyter-book"), "build", "--quiet", "book"]
-    subprocess.run(command, cwd=study, check=True, capture_output=True)
+    cxr("study", folder=study)
     page = (study / f"_build/html/experiments/{CHAPTER}.html").read_text()
     assert LAST + "".join(SENTENCES) in page
 

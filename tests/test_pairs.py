@@ -1,6 +1,9 @@
 """Whichever half of a notebook was edited, the edit reaches the other, and none is ever lost."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import jupytext
 import nbformat
@@ -11,6 +14,9 @@ from hypothesis import strategies as st
 from cxrlib.errors import InputError
 from cxrlib.pages import pairs
 from tests.chapters import NOTEBOOK, TEXT, cell, edited, say
+from tests.conftest import copy_chapter
+
+CXR = Path(sys.executable).with_name("cxr")
 
 
 def agree(text, notebook):
@@ -295,3 +301,27 @@ def test_what_others_are_writing_is_no_notebook(chapter):
     chapter[0].with_name(".~other.ipynb").touch()
     chapter[0].with_name(".other.host-1.md").touch()
     assert list(pairs.settle_all()) == []
+
+
+@pytest.mark.slow
+def test_an_edit_of_either_half_is_shown_by_the_next_study(tmp_path):
+    study = copy_chapter(tmp_path / "study", "06-paper-audit")
+    text = study / "notebooks" / "06-paper-audit.md"
+    notebook = text.with_suffix(".ipynb")
+
+    def page():
+        command = [CXR, "study", "--profile", "profiles/quick.yml"]
+        outcome = subprocess.run(command, cwd=study, capture_output=True, text=True)
+        assert outcome.returncode == 0, outcome.stderr
+        html = study / "_build" / "html" / "experiments" / "06-paper-audit.html"
+        return outcome.stdout, html.read_text()
+
+    assert "brought in step" not in page()[0]
+    text.write_text(text.read_text() + "\nWritten in the text.\n")
+    said, shown = page()
+    assert "notebooks/06-paper-audit.ipynb: brought in step" in said
+    assert "Written in the text." in shown
+    notebook.write_text(edited(say, notebook.read_text()))
+    said, shown = page()
+    assert "notebooks/06-paper-audit.md: brought in step" in said
+    assert "Written in the text.\nSaid in the .ipynb." in shown
