@@ -65,6 +65,8 @@ def studied(monkeypatch, tmp_path):
 
         monkeypatch.setattr(study, "ensure", ensure)
         monkeypatch.setattr(study, "every", ensure)
+        by_experiment = {letter: ensure(None, letter) for letter in "ABC"}
+        monkeypatch.setattr(study, "by_experiment", lambda profile: by_experiment)
         monkeypatch.setattr(study, "lung_attention", lung_attention)
         monkeypatch.setattr(study, "radiographs", lambda profile, experiment: cohort)
         pixels = np.zeros((len(cohort), 16, 16, 3), np.uint8)

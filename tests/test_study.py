@@ -381,7 +381,7 @@ def test_an_arm_that_takes_the_best_of_none_is_not_run_and_says_why(tiny, projec
     def diverge(*_, **__):
         raise training.Diverged("training diverged: no validation loss in 3 epochs")
 
-    monkeypatch.setattr(training, "train", diverge)
+    monkeypatch.setattr(training, "fit", diverge)
     profile = dataclasses.replace(tiny, arms=("densenet121-none", "efficient"))
     runs_of_b = study.ensure(profile, "B")
     assert [run.info["state"] for run in runs_of_b] == ["not run", "not run"]

@@ -255,7 +255,6 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
     return pd.DataFrame(rows, columns=[*columns, *TARGETS])
 
 
-@functools.cache
 # Arguments
 
 

@@ -325,7 +325,7 @@ def _flat(path):
 
 def _typed(field, value):
     """Checks one value's type; whole numbers pass for floats, what `_listed` reads for lists."""
-    if type(value) is int and value.bit_length() > 64:
+    if field.type in (int, float) and type(value) is int and value.bit_length() > 64:
         raise InputError(f"{field.name} is {_shown(value)}")
     if field.type is float and type(value) is int:
         return float(value)
