@@ -12,7 +12,7 @@ from typing import NamedTuple
 class Architecture(NamedTuple):
     """What the study knows of a kind of network.
 
-    Attributes:
+    Args:
         label: What readers call it.
         builder: What builds it: a function of `networks.models`, or a class of
             `keras.applications` by its name.
@@ -72,7 +72,7 @@ class Schedule:
 class Recipe(NamedTuple):
     """Everything that decides a network's training but its images.
 
-    Attributes:
+    Args:
         architecture: A name of `ARCHITECTURES`.
         weights: To start from, as `models.build` takes them.
         schedule: How long and how fast it learns.

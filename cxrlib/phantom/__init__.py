@@ -14,7 +14,6 @@ The parts, in the order a phantom is made: `chance`, `outlines`, `anatomy`, `sig
 `exposure`, `marks`.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real

@@ -37,7 +37,7 @@ BEGUN = ("precision", "backend", "threads", "weights_file")
 class Plan(NamedTuple):
     """An arm, and what there is of its run.
 
-    Attributes:
+    Args:
         profile, experiment: As `train` takes them.
         arm: With the weights that it starts from: "imagenet" or "none"; "best" if A has none.
         weights: A file to take them from, or None.
