@@ -44,7 +44,7 @@ def run(content):
     content["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     stream = {"output_type": "stream", "name": "stdout", "text": "a megabyte"}
     for cell in content["cells"]:
-        cell["metadata"]["jupyter"] = {"source_hidden": True}
+        cell["metadata"]["editable"] = True
         if cell["cell_type"] == "code":
             cell.update(execution_count=3, outputs=[stream])
 

@@ -85,7 +85,7 @@ def test_the_same_edit_of_both_halves_is_no_matter():
         notebook["cells"][1]["outputs"] = [
             {"output_type": "stream", "name": "stdout", "text": ["a megabyte"]}
         ]
-        notebook["cells"][1]["metadata"]["jupyter"] = {"source_hidden": True}
+        notebook["cells"][1]["metadata"]["editable"] = True
         notebook["metadata"]["language_info"] = {"name": "python", "version": "3.12.1"}
 
     text = TEXT + "Said in the .ipynb.\n"
