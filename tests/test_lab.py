@@ -242,12 +242,3 @@ def test_what_is_typed_in_jupyterlab_that_started_in_the_root_is_on_the_page(stu
     cxr("study", folder=study)
     page = (study / f"_build/html/experiments/{CHAPTER}.html").read_text()
     assert LAST + "".join(SENTENCES) in page
-
-
-@pytest.mark.slow
-def test_jupyterlab_says_why_it_does_not_open_two_edits_that_differ(study):
-    text, notebook = (study / "notebooks" / f"{CHAPTER}{end}" for end in (".md", ".ipynb"))
-    text.write_text(text.read_text() + "\nMore.\n")
-    notebook.write_text(edited(say, notebook.read_text()))
-    with jupyterlab(study, f"notebooks/{CHAPTER}.ipynb") as page:
-        page.get_by_text("both edited, the .md lacks cell 28").first.wait_for()
