@@ -36,7 +36,7 @@ from cxrlib.images.bounded import Bounded
 # log: pydicom quotes what it finds, and in a damaged file that may be the patient's name.
 logging.getLogger("pydicom").disabled = True
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-warnings.filterwarnings("ignore", module=r"(PIL|pydicom|cxrlib\.images)\b", category=UserWarning)
+warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\b")
 Image.MAX_IMAGE_PIXELS = None  # `_check_size` knows better, and refuses instead of warning
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
