@@ -7,8 +7,9 @@ Plain DICOM and, up to 16 MB, PNG, JPEG, BMP, GIF and PPM are decoded here. The 
 other formats believe what a damaged file claims, write to the screen or, GDCM's, abort: they run in
 a process of their own, whose memory and time are bounded, at 0.4 s a file.
 
-`pictures` and `dicom` decode, `streams` what is compressed in either, `depth` brings any depth to 8
-bits, and `seen` says what a file is that cannot be read.
+`pictures` and `dicom` read what is stored, `streams` what is compressed in either; `display` shows
+what a DICOM stores, `depth` brings any depth to 8 bits, and `seen` says what a file is that cannot
+be read.
 """
 
 import contextlib

@@ -21,17 +21,17 @@ from cxrlib import cohort as cohorts
 from cxrlib import files, images, phantom, targets
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
-from cxrlib.images import augment, decode, depth, dicom, marks, pictures, streams
+from cxrlib.images import augment, decode, depth, dicom, display, marks, pictures, streams
 from cxrlib.study import experiments, profiles, runs
 
 SOURCES = (
     "phantom/*", "cohort/__init__", "cohort/readers", "images/decode", "images/dicom",
-    "images/pictures", "images/streams", "images/depth", "images/__init__", "images/augment",
-    "study/experiments", "networks/models",
+    "images/display", "images/pictures", "images/streams", "images/depth", "images/__init__",
+    "images/augment", "study/experiments", "networks/models",
 )  # fmt: skip
 """Modules that a run is made from: it is made anew when they change."""
 
-CODECS = (decode, dicom, pictures, streams, depth)
+CODECS = (decode, dicom, display, pictures, streams, depth)
 """Modules that make pixels of files."""
 
 DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
