@@ -497,8 +497,10 @@ def test_colours_are_as_the_header_says_where_the_jpeg_says_nothing(tmp_path):
     says = encoded(tinted, "JPEG", quality=98, subsampling=0)  # JFIF: YCbCr
     plain = encoded(tinted, "JPEG", quality=98, subsampling=0, keep_rgb=True)
     adobe = plain.index(b"\xff\xee")
-    nothing = plain[:adobe] + plain[adobe + 16 :]
-    for stream in (says, plain, nothing):
+    named = plain[:adobe] + plain[adobe + 16 :]  # its components are called R, G and B
+    nothing = named.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0")
+    nothing = nothing.replace(b"\3R\0G\0B\0", b"\3\1\0\2\0\3\0")
+    for stream in (says, plain, named, nothing):
         pixels, _ = seen(tmp_path, wrapped(stream, **more, PlanarConfiguration=0))
         assert np.abs(pixels.astype(int) - tinted).mean() < 2
 

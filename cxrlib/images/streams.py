@@ -133,7 +133,8 @@ def _plain(content, stream, kind):
     where the stream says nothing; of that word, pydicom minds nothing where JFIF contradicts it.
     """
     with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-        says_nothing = not {"jfif", "adobe_transform"} & set(image.info)
+        names = "".join(chr(layer[0]) for layer in image.layer)
+        says_nothing = names != "RGB" and not {"jfif", "adobe_transform"} & set(image.info)
         subsampled = len({layer[1:3] for layer in image.layer}) > 1
         if image.mode == "RGB" and kind == "RGB" and says_nothing and not subsampled:
             image.draft("YCbCr", image.size)  # as it stands, without conversion
