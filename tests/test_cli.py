@@ -17,7 +17,7 @@ from tests.conftest import make_run
 
 CXR = Path(sys.executable).with_name("cxr")
 PROFILES = Path(__file__).parents[1] / "profiles"
-GREY = np.full((64, 64), 99, np.uint8)
+GREY = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
 COVID = [
     "01E392EE-69F9-4E33-BFCE-E5C968654078.jpeg",
     "1-s2.0-S0140673620303706-fx1_lrg.jpg",
