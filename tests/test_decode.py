@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import warnings
 import zlib
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, generate_uid
 
 from cxrlib import images, phantom
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.images import decode
 
 RADIOGRAPH = phantom.simulate(3, 128).image
@@ -445,11 +446,14 @@ def test_nothing_of_a_patient_is_printed_logged_or_told(tmp_path, capfd, caplog)
             content = damaged(content, rng)
         path = written(tmp_path, "x-ray.dcm", content)
         for step in (decode.read, decode.dicom_facts):
-            try:
-                told.append(str(step(path)))
-            except (InputError, OSError) as error:
-                told += [str(error), repr(error.__cause__)]
-                assert error.__suppress_context__
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", InputWarning)
+                try:
+                    told.append(str(step(path)))
+                except (InputError, OSError) as error:
+                    told += [str(error), repr(error.__cause__)]
+                    assert error.__suppress_context__
+            told += [str(warned.message) for warned in caught]
     assert caplog.text == ""
     printed = "".join(capfd.readouterr()) + "".join(told)
     assert not [secret for secret in secrets if secret in printed]
@@ -559,6 +563,14 @@ def attack(here, apart):
     rng = random.Random(20200401)
     seeds = files(images.resize(RADIOGRAPH, 48))
     outcomes = collections.Counter()
+
+    def show(message, category, *_):
+        assert category is InputWarning, message
+        assert str(path) in str(message) and "\n" not in str(message), message
+        outcomes["warned"] += 1
+
+    warnings.simplefilter("always", InputWarning)
+    warnings.showwarning = show
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x-ray"
 

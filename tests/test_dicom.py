@@ -484,6 +484,41 @@ def test_a_compression_that_nothing_reads_is_named(tmp_path):
     assert "MPEG2" in refused(tmp_path, wrapped(b"\0\0\1\xb3" * 9, "1.2.840.10008.1.2.4.100"))
 
 
+@pytest.mark.parametrize("start", [b"II*\0", b"MM\0*", b"\x89PNG\r\n\x1a\n", b"<html>"])
+def test_a_preamble_may_be_another_formats_start(tmp_path, start):
+    content = dicom(RAMP, BitsStored=12)
+    pixels, _ = seen(tmp_path, start.ljust(128, b"\0") + content[128:])
+    assert np.abs(pixels - FULL).max() < 1.01
+
+
+def test_colours_are_as_the_header_says_where_the_jpeg_says_nothing(tmp_path):
+    """As it says itself where it does, which some headers contradict."""
+    grey = GREY.repeat(8, 0).repeat(8, 1)
+    tinted = np.dstack([grey, grey // 2, grey // 4])
+    more = {"Rows": 192, "Columns": 160, "SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}
+    says = encoded(tinted, "JPEG", quality=98, subsampling=0)  # JFIF: YCbCr
+    plain = encoded(tinted, "JPEG", quality=98, subsampling=0, keep_rgb=True)
+    adobe = plain.index(b"\xff\xee")
+    named = plain[:adobe] + plain[adobe + 16 :]  # its components are called R, G and B
+    nothing = named.replace(b"R\x11\0G\x11\0B\x11\0", b"\1\x11\0\2\x11\0\3\x11\0")
+    nothing = nothing.replace(b"\3R\0G\0B\0", b"\3\1\0\2\0\3\0")
+    for stream in (says, plain, named, nothing):
+        pixels, _ = seen(tmp_path, wrapped(stream, **more, PlanarConfiguration=0))
+        assert np.abs(pixels.astype(int) - tinted).mean() < 2
+
+
+def test_an_odd_number_of_bytes_in_big_words_keeps_its_last(tmp_path):
+    found = dataset(np.zeros((3, 3), np.uint8), WindowCenter=4, WindowWidth=8)
+    found.VOILUTFunction = "LINEAR_EXACT"
+    found.PixelData = bytes([1, 0, 3, 2, 5, 4, 7, 6, 0, 8])
+    found["PixelData"].VR = "OW"
+    found.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    buffer = io.BytesIO()
+    found.save_as(buffer, enforce_file_format=True)
+    pixels, _ = seen(tmp_path, buffer.getvalue())
+    assert np.abs(pixels.ravel() - np.arange(9) / 8 * 255).max() < 1
+
+
 def test_no_transfer_syntax_and_no_preamble_are_read(tmp_path):
     content = dicom(RAMP, BitsStored=12, WindowCenter=2048, WindowWidth=4096)
     found = pydicom.dcmread(io.BytesIO(content))

@@ -164,6 +164,23 @@ def test_the_command_says_a_warning_in_one_line_and_its_status_stays(tmp_path, c
     assert re.fullmatch(r"cxr: \S*black\.png is black all over.*\n", printed.err)
 
 
+def test_a_warning_is_shown_whoever_reads_the_file_and_nothing_else_is(tmp_path):
+    flat = np.full((30, 30), 900, np.uint16)
+    for name, content in {"a.dcm": dicom(flat), "b.dcm": dicom(flat, "RLELossless")}.items():
+        (tmp_path / name).write_bytes(content)
+    code = (
+        "import sys; from cxrlib import cli, images\n"
+        "cli.app = lambda: [images.load(path, 32) for path in sys.argv[1:]]\n"
+        "cli.main()"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, *map(str, sorted(tmp_path.iterdir()))], cwd=ROOT,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    lines = outcome.stderr.splitlines()
+    assert [re.match(r"cxr: .*/(.)\.dcm is black", line)[1] for line in lines] == ["a", "b"]
+
+
 # What is seen of a file that is not read
 
 

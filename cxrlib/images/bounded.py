@@ -7,6 +7,9 @@ import numpy as np
 
 from cxrlib.errors import InputError
 
+READS = 50_000
+"""Times that a DICOM header may be read from, two an element, at 80 us and a kilobyte each."""
+
 
 class Bounded(io.BufferedReader):
     """An open file with a bound on how often and how much is read.

@@ -7,8 +7,9 @@ Plain DICOM and, up to 16 MB, PNG, JPEG, BMP, GIF and PPM are decoded here. The 
 other formats believe what a damaged file claims, write to the screen or, GDCM's, abort: they run in
 a process of their own, whose memory and time are bounded, at 0.4 s a file.
 
-`pictures` and `dicom` decode, `streams` what is compressed in either, `depth` brings any depth to 8
-bits, and `seen` says what a file is that cannot be read.
+`pictures` and `dicom` read what is stored, `streams` what is compressed in either; `display` shows
+what a DICOM stores, `depth` brings any depth to 8 bits, and `seen` says what a file is that cannot
+be read.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ from cxrlib.images.bounded import Bounded
 # log: pydicom quotes what it finds, and in a damaged file that may be the patient's name.
 logging.getLogger("pydicom").disabled = True
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-warnings.filterwarnings("ignore", module=r"(PIL|pydicom|cxrlib\.images)\b", category=UserWarning)
+warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\b")
 Image.MAX_IMAGE_PIXELS = None  # `_check_size` knows better, and refuses instead of warning
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 

@@ -11,6 +11,9 @@ BITS = range(8, 17)
 FLAT = 0.99
 """A picture shows nothing when a value fills so much of it."""
 
+FEWEST = 64
+"""Pixels below which there is no picture that could be stretched."""
+
 EDGE = 128
 """Rows and columns that are looked at first to tell whether a picture is flat."""
 
@@ -38,7 +41,7 @@ def eight_bits(pixels, notes):
         raise InputError("has pixels below 0 or above 16 bits: save it with 8 or 16 bits")
     values = np.arange(brightest + 1)
     image = look_up(values / white(brightest), pixels)
-    if darkest == brightest or not is_flat(image):
+    if darkest == brightest or pixels.size < FEWEST or not is_flat(image):
         return image
     full = look_up(np.clip((values - darkest) / (brightest - darkest), 0, 1), pixels)
     if is_flat(full):

@@ -56,6 +56,9 @@ STARTS = (
 """Where a file that is no image here shows it: offset, bytes, what it is, and the mend."""
 
 KINDS = {
+    # First, since its preamble may be that of a TIFF. Without a preamble it begins with a small
+    # element of group 2 or 8.
+    "DICOM": rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|[^\0]\0\0\0)|\0[\x02\x08]\0.[A-Z]{2}",
     "PNG": rb"\x89PNG\r\n\x1a\n",
     "JPEG": rb"\xff\xd8\xff",
     "BMP": rb"BM....\0\0\0\0",
@@ -64,8 +67,6 @@ KINDS = {
     "TIFF": rb"II[*+]\0|MM\0[*+]",
     "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
     "WEBP": rb"RIFF....WEBP",
-    # With its preamble; or without one, which begins with a small element of group 2 or 8.
-    "DICOM": rb".{128}DICM|[\x02\x08]\0.\0([A-Z]{2}|[^\0]\0\0\0)|\0[\x02\x08]\0.[A-Z]{2}",
 }
 """How a file of each format that is read begins."""
 

@@ -4,6 +4,7 @@ The stream is believed, not the header around it: decoders that are told another
 fail, or answer something else without a word.
 """
 
+import contextlib
 import io
 import struct
 from typing import NamedTuple
@@ -119,8 +120,10 @@ def decoded(content, stream, kind="", signed=False):
         frame.PlanarConfiguration = 0
     frame.PixelData = encapsulate([content])
     # Pillow takes half of GDCM's memory, but has no lossless JPEG, and 8 bits for deep colour.
-    by_pillow = stream.codec == "JPEG 2000" and (stream.precision <= 8 or not colour)
-    return pixel_array(frame, index=0, decoding_plugin="pillow" if by_pillow else "gdcm")
+    if stream.codec == "JPEG 2000" and (stream.precision <= 8 or not colour):
+        with contextlib.suppress(RuntimeError):  # some that Pillow calls broken GDCM reads
+            return pixel_array(frame, index=0, decoding_plugin="pillow")
+    return pixel_array(frame, index=0, decoding_plugin="gdcm")
 
 
 def _plain(content, stream, kind):
@@ -130,7 +133,8 @@ def _plain(content, stream, kind):
     where the stream says nothing; of that word, pydicom minds nothing where JFIF contradicts it.
     """
     with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-        says_nothing = not {"jfif", "adobe", "adobe_transform"} & set(image.info)
+        names = "".join(chr(layer[0]) for layer in image.layer)
+        says_nothing = names != "RGB" and not {"jfif", "adobe_transform"} & set(image.info)
         subsampled = len({layer[1:3] for layer in image.layer}) > 1
         if image.mode == "RGB" and kind == "RGB" and says_nothing and not subsampled:
             image.draft("YCbCr", image.size)  # as it stands, without conversion
