@@ -553,6 +553,26 @@ NOT_IMAGES = {
 }
 
 
+def attacks(path, here, apart):
+    """Yields what `attack` reads: damaged files, large claims, files that are no images."""
+    rng = random.Random(20200401)
+    seeds = files(images.resize(RADIOGRAPH, 48))
+
+    def is_apart(content):
+        path.write_bytes(content)
+        with path.open("rb") as file:
+            return decode._is_risky(file)
+
+    split = {name: is_apart(content) for name, content in seeds.items()}
+    for wanted, number in ((False, here), (True, apart)):
+        names = [name for name, found in split.items() if found is wanted]
+        for k in range(number):
+            yield damaged(seeds[names[k % len(names)]], rng)
+    for size in ((100_000, 100_000), (65_535, 65_535), (30_000, 3_000), (0, 7)):
+        yield from claims(*size).values()
+    yield from NOT_IMAGES.values()
+
+
 def attack(here, apart):
     """Reads thousands of damaged files; run in a process of its own by the test below.
 
@@ -560,8 +580,6 @@ def attack(here, apart):
         here: How many files of the formats that are decoded in this process.
         apart: How many of the others, which start a process each.
     """
-    rng = random.Random(20200401)
-    seeds = files(images.resize(RADIOGRAPH, 48))
     outcomes = collections.Counter()
 
     def show(message, category, *_):
@@ -585,20 +603,7 @@ def attack(here, apart):
                 outcomes["refused"] += 1
             faulthandler.cancel_dump_traceback_later()
 
-        def is_apart(content):
-            path.write_bytes(content)
-            with path.open("rb") as file:
-                return decode._is_risky(file)
-
-        split = {name: is_apart(content) for name, content in seeds.items()}
-        for wanted, number in ((False, here), (True, apart)):
-            names = [name for name, found in split.items() if found is wanted]
-            for k in range(number):
-                attempt(damaged(seeds[names[k % len(names)]], rng))
-        for size in ((100_000, 100_000), (65_535, 65_535), (30_000, 3_000), (0, 7)):
-            for content in claims(*size).values():
-                attempt(content)
-        for content in NOT_IMAGES.values():
+        for content in attacks(path, here, apart):
             attempt(content)
     # This process's own peak: getrusage would count that of the process it was started from too.
     own = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())

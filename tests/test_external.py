@@ -97,7 +97,9 @@ def test_the_table_counts_patients_from_elsewhere_by_group(tmp_path):
     run = make_run(tmp_path)
     assert run.external is None
     facts = {"group": ["covid"] * 4 + ["normal"] * 2, "patient": [1, 1, 2, 3, 4, 5]}
-    said = pd.DataFrame(facts).assign(p_COVID=[0.9, 0.5, 0.9, 0.1, 0.7, 0.2])
+    other = {"file": range(6)} | {f"p_{name}": 0.5 for name in TARGETS}
+    other |= {f"y_{name}": 0 for name in TARGETS}
+    said = pd.DataFrame(facts).assign(**other).assign(p_COVID=[0.9, 0.5, 0.9, 0.1, 0.7, 0.2])
     said.to_csv(run.folder / "external.csv", index=False)
     table = tables.external([run])
     assert list(table) == ["Arm", "covid (4, 3\u00a0patients)", "normal (2, 2\u00a0patients)"]

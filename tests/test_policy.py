@@ -56,9 +56,10 @@ def book(tmp_path_factory):
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_markdown_cell("# Runs")]
     for shown in (
-        gallery.Gallery([panel_of(these)]), tables.arms(these, "tab-a"),
-        tables.versions(these, "tab-v"),
-    ):  # fmt: skip
+        gallery.Gallery([panel_of(these)]),
+        tables.Table(tables.arms(these), "Arms.", "tab-a"),
+        tables.Table(tables.versions(these), "Versions.", "tab-v"),
+    ):
         notebook.cells.append(output(shown._repr_mimebundle_()))
     nbformat.write(notebook, folder / "book" / "runs.ipynb")
     (folder / "book" / "_toc.yml").write_text(

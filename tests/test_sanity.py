@@ -147,7 +147,7 @@ def test_heatmaps_of_a_network_change_in_a_cascade(model):
 @pytest.fixture
 def made(tmp_path):
     """Finished runs of two networks that have learnt nothing, and one that was not run."""
-    runs = [make_run(tmp_path), make_run(tmp_path, "resnet50")]
+    runs = [make_run(tmp_path, image_size=121), make_run(tmp_path, "resnet50", image_size=121)]
     for run in runs:
         models.build(run.architecture, 121).save(run.folder / "model.keras")
     return [*runs, make_run(tmp_path, "resnet50", "imagenet", state="not run", reason="weights")]
