@@ -15,7 +15,6 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 book: .venv/ready
 	cxr study --profile $(PROFILE)
-	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 # Two workers, a file of tests each: tests of one file may share what they made. TensorFlow would
 # otherwise start as many threads as there are cores in each of them.
@@ -47,4 +46,4 @@ lock:
 	  --no-header --extra test --quiet pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf _build book/experiments
+	rm -rf _build book/experiments book/index.ipynb

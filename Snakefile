@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cxrlib import study
 from cxrlib.errors import InputError
-from cxrlib.pages import notebooks
+from cxrlib.pages import book, notebooks
 from cxrlib.study import experiments, profiles, provenance
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
@@ -18,7 +18,7 @@ TRIALS = {trial.folder_name: trial for trial in PROFILE.trials}
 ARMS = {
     name: [arm.name for arm in PROFILE.experiment(name).arms] for name in experiments.EXPERIMENTS
 }
-CHAPTERS = {str(notebooks.page(name)): name for name in notebooks.names()}
+CHAPTERS = [str(book.executed(PROFILE, name)) for name in notebooks.names()]
 
 
 localrules:
@@ -28,10 +28,6 @@ localrules:
 
 def packed(experiments):
     return [f"runs/{t}/{e}/{arm}.zip" for t in TRIALS for e in experiments for arm in ARMS[e]]
-
-
-def chapter(wildcards):
-    return CHAPTERS[f"book/{wildcards.page}.ipynb"]
 
 
 def rivals(wildcards):
@@ -54,15 +50,15 @@ def made_from(wildcards):
 
 rule book:
     input:
-        local(list(CHAPTERS)),
+        local(CHAPTERS),
         local("_config.yml"),
         local([
             str(p) for p in Path("book").rglob("*") if p.is_file() and p.suffix != ".ipynb"
         ]),
     output:
-        local("_build/html/index.html"),
+        local(str(book.front(PROFILE))),
     shell:
-        "jupyter-book build --quiet book"
+        "cxr book --profile {PROFILE_FILE:q}"
 
 
 rule arms:
@@ -89,15 +85,14 @@ rule arm:
 
 rule notebook:
     input:
-        local(lambda wildcards: f"notebooks/{chapter(wildcards)}.ipynb"),
-        lambda wildcards: [local(path) for path in notebooks.reads(chapter(wildcards))],
-        runs=lambda wildcards: packed(notebooks.needs(chapter(wildcards))),
+        local("notebooks/{chapter}.ipynb"),
+        lambda wildcards: [local(path) for path in notebooks.reads(wildcards.chapter)],
+        runs=lambda wildcards: packed(notebooks.needs(wildcards.chapter)),
     output:
-        local("book/{page}.ipynb"),
+        local(str(book.executed(PROFILE, "{chapter}"))),
     params:
         profile=PROFILE.folder_name,
-        chapter=chapter,
         # What the chapter executes: another colour runs the chapters again that show it.
-        code=lambda wildcards: provenance.digest_of_text(notebooks.code(chapter(wildcards))),
+        code=lambda wildcards: provenance.digest_of_text(notebooks.code(wildcards.chapter)),
     shell:
-        "cxr unpack {input.runs} && cxr notebook {params.chapter} {output} --profile {PROFILE_FILE:q}"
+        "cxr unpack {input.runs} && cxr notebook {wildcards.chapter} {output} --profile {PROFILE_FILE:q}"

@@ -76,6 +76,10 @@ def study(
         )
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
+    if book:
+        from cxrlib.pages import book as books
+
+        _say(f"The book: {books.show(settings)}")
     if check:
         _check(settings, others)
 
@@ -324,6 +328,15 @@ def notebook(
     _ending(output, ".ipynb")
     _say_written(pairs.settle(name))
     notebooks.execute(name, profiles.read(_from_root(profile)), output)
+
+
+@app.command()
+def book(profile: ProfileFile = QUICK):
+    """Build the book of a study whose chapters are executed: what `cxr study` does last."""
+    from cxrlib.pages import book as books
+    from cxrlib.study import profiles
+
+    books.bind(profiles.read(_from_root(profile)))
 
 
 @app.command()

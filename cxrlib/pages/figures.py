@@ -23,6 +23,13 @@ GROUPS = {
     "covid": "COVID",
     "other": "Other",
 }
+GROUP_COLOURS = {
+    "normal": "#888888",
+    "virus": "#bbcc33",
+    "bacteria": "#ffaabb",
+    "covid": "#ee3377",
+    "other": "#44bb99",
+}
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
 EXPERIMENT_COLOURS = {"A-cropped": "#56b4e9", "C-uncropped": "#cc79a7"} | {
@@ -62,7 +69,7 @@ def groups(cohort):
     counts = cohort.groupby(["group", "split"]).size().unstack(fill_value=0)
     there = [group for group in GROUPS if group in counts.index]
     _stacked(axis, counts.reindex(there, columns=SPLIT_COLOURS, fill_value=0).rename(GROUPS))
-    return _closed(figure)
+    return closed(figure)
 
 
 def target_counts(cohort):
@@ -71,7 +78,7 @@ def target_counts(cohort):
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     counts = cohort.groupby("split")[list(targets.TARGETS)].sum().T
     _stacked(axis, counts.reindex(columns=SPLIT_COLOURS, fill_value=0))
-    return _closed(figure)
+    return closed(figure)
 
 
 def sheet(images, titles, columns=4, masks=None):
@@ -95,7 +102,7 @@ def sheet(images, titles, columns=4, masks=None):
         axis.imshow(image)
         axis.set_title(title, fontsize=9)
         _outline(axis, masks[i] if masks else {})
-    return _closed(figure)
+    return closed(figure)
 
 
 def layers(phantom):
@@ -116,7 +123,7 @@ def layers(phantom):
         axis.imshow(phantom.image)
         axis.set_title(title, fontsize=9)
     _outline(axes.flat[-1], {name: getattr(phantom, name) for name in MASK_COLOURS})
-    return _closed(figure)
+    return closed(figure)
 
 
 def training_curves(runs):
@@ -140,7 +147,7 @@ def training_curves(runs):
     handles += [Line2D([], [], color="grey", linestyle=s) for s in ("-", "--")]
     names = axes[0].get_legend_handles_labels()[1] + ["validation", "training"]
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
@@ -184,7 +191,7 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def layer_choice(choice, images):
@@ -208,7 +215,7 @@ def layer_choice(choice, images):
         line[0].set_ylabel(arm.replace(" (", "\n("), fontsize=9)
         for axis, heatmap in zip(line[1:], maps[:, 0]):
             axis.imshow(heatmap, cmap="inferno", alpha=0.45, vmin=0, vmax=1)
-    return _closed(figure)
+    return closed(figure)
 
 
 def cascade(table):
@@ -233,7 +240,7 @@ def cascade(table):
     handles.append(Line2D([], [], color="grey", linestyle="--"))
     names.append("two different radiographs")
     figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def comparison(runs, target="all", metric="accuracy"):
@@ -270,7 +277,7 @@ def comparison(runs, target="all", metric="accuracy"):
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def reliability(run):
@@ -305,7 +312,7 @@ def reliability(run):
     axes[0].set_ylabel("Share with it")
     lines, names = axes[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def scores(run, target="COVID"):
@@ -324,13 +331,13 @@ def scores(run, target="COVID"):
     for axis, group in zip(np.atleast_1d(axes), groups):
         part = counts[counts["group"] == group]
         ill = targets.GROUPS.get(group, (0,) * 5)[targets.index(target)]  # of "other" only some are
-        colour = "#d55e00" if ill else "#999999"
+        colour = GROUP_COLOURS["covid" if ill else "normal"]
         axis.bar(part["low"], part["share"], part["high"] - part["low"], align="edge", color=colour)
         axis.axvline(0.5, color="grey", linewidth=1, linestyle=":")
         axis.set_title(f"{GROUPS[group]} ({part['n'].sum()})", fontsize=10)
     figure.supxlabel(f"Probability of {target}", fontsize=10)
     np.atleast_1d(axes)[0].set_ylabel("Share of the group")
-    return _closed(figure)
+    return closed(figure)
 
 
 def decision(runs, target="COVID"):
@@ -357,7 +364,7 @@ def decision(runs, target="COVID"):
         axis.set_ylim(-0.25 * top, 1.3 * top)
     axis.set(xlabel=f"Act on {target} above this probability", ylabel="Net benefit")
     figure.legend(loc="outside upper right", ncols=3, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def attention(measured, region="lungs"):
@@ -372,13 +379,13 @@ def attention(measured, region="lungs"):
     keys = ["experiment", "architecture", "weights"]
     runs_there = list(part[keys].drop_duplicates().itertuples(index=False, name=None))
     figure, axis = plt.subplots(figsize=(WIDTH, 0.42 * len(runs_there) + 1.2))
-    rng, colours = np.random.default_rng(0), dict(zip(GROUPS, sns.color_palette("colorblind")))
+    rng = np.random.default_rng(0)
     for y, key in enumerate(runs_there):
         own = part[(part[keys] == key).all(axis=1)]
         shift = rng.uniform(-0.24, 0.24, len(own))
         for group in [group for group in GROUPS if group in set(own["group"])]:
             dots = (own["group"] == group).to_numpy()
-            axis.plot(100 * own["energy"][dots], y + shift[dots], ".", color=colours[group],
+            axis.plot(100 * own["energy"][dots], y + shift[dots], ".", color=GROUP_COLOURS[group],
                       markersize=4, alpha=0.6, label=GROUPS[group] if y == 0 else None)  # fmt: skip
         for chance, line in (("area", "-"), ("gaussian", ":")):
             at = 100 * own[chance].mean()
@@ -391,7 +398,7 @@ def attention(measured, region="lungs"):
     axis.invert_yaxis()
     axis.set_xlabel(f"Heatmap energy inside the {region}, per cent")
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
-    return _closed(figure)
+    return closed(figure)
 
 
 def gaps(table, version="random", target="all"):
@@ -418,7 +425,7 @@ def gaps(table, version="random", target="all"):
     axis.set(xlabel="Tie of marks to groups in training", ylabel="AUC lost")
     axis.set_xticks(sorted(set(part["tie"])))
     figure.legend(loc="outside upper right", ncols=4, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def changes(table):
@@ -444,7 +451,7 @@ def changes(table):
     axes[0][0].set_ylabel("Change of probability")
     lines, names = axes[0][0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside upper right", ncols=4, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def occlusion(table):
@@ -470,7 +477,7 @@ def occlusion(table):
     axes[0].set_yticks(range(len(covers)), [labels.COVERED[cover] for cover in covers])
     axes[0].invert_yaxis()
     figure.supxlabel("AUC (0.5: no better than chance)", fontsize=10)
-    return _closed(figure)
+    return closed(figure)
 
 
 def honesty(table):
@@ -491,7 +498,7 @@ def honesty(table):
     axes[0].set_ylabel("Shortcut gap")
     lines, names = axes[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside upper right", ncols=4, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def confounders(table):
@@ -510,7 +517,7 @@ def confounders(table):
     axis.set_yticklabels(names, rotation=0)
     axis.set(xlabel="", ylabel="")
     axis.xaxis.tick_top()
-    return _closed(figure)
+    return closed(figure)
 
 
 def baselines(table):
@@ -539,7 +546,7 @@ def baselines(table):
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     ways = ["by patient", "on the study's split"]
     figure.legend(marks, ways, loc="outside upper right", ncols=2, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def restated(numbers):
@@ -566,7 +573,7 @@ def restated(numbers):
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
     ways = ["exact, each image once", "as printed"]
     figure.legend(marks, ways, loc="outside upper right", ncols=2, frameon=False)
-    return _closed(figure)
+    return closed(figure)
 
 
 def _measure(frame, target, metric):
@@ -578,7 +585,7 @@ def _blank():
     figure, axis = plt.subplots(figsize=(WIDTH, 1))
     axis.axis("off")
     axis.text(0.5, 0.5, "no arm finished: nothing to show", ha="center", va="center")
-    return _closed(figure)
+    return closed(figure)
 
 
 def _outline(axis, masks):
@@ -601,7 +608,7 @@ def _stacked(axis, counts):
     axis.figure.legend(loc="outside upper right", ncols=3, frameon=False)
 
 
-def _closed(figure):
+def closed(figure):
     """Returns the figure without leaving it open: a notebook would show it twice."""
     plt.close(figure)
     return figure

@@ -34,6 +34,9 @@ from cxrlib.study import experiments, trials
 from cxrlib.study.runs import NOT_RUN
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
+UNTRAINED = "not trained enough to say"
+"""What is said of an arm that does no better than the commonest answer."""
+
 _NONE = pd.DataFrame({"Arm": ["none finished"]})
 _ENDS = ["value", "low", "high"]
 
@@ -142,6 +145,50 @@ def per_target(runs):
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def verdicts(compared):
+    """Tabulates whether what the paper printed comes out again, a row an arm.
+
+    Args:
+        compared: As `verdicts.table` returns it.
+    """
+    rows = []
+    for key, part in compared.groupby([*trials.ARM, "image_size"], sort=False, dropna=False):
+        edge, seeds = key[-1], part["seeds"].iloc[0]
+        cells = {
+            "Arm": run_label(*key[:3]) + ("" if np.isnan(edge) else f", {edge:.0f}\u00a0px"),
+            "Seeds": seeds or "–",
+        }
+        for row in part.itertuples():
+            name = "Harsh accuracy" if row.target == "all" else f"{row.target} {row.metric}"
+            cells[f"{name}, paper"] = interval(row.paper, row.paper_low, row.paper_high)
+            cells["here" + "\u200b" * (row.target != "all")] = (
+                interval(row.value, row.low, row.high) if seeds else "–"
+            )
+            cells[f"{name} of the paper"] = row.verdict
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def aucs(runs, elsewhere):
+    """Tabulates the AUC of each target in the test split, and of COVID on new patients.
+
+    Args:
+        runs: Finished runs.
+        elsewhere: Predictions of radiographs from elsewhere, one table a run.
+    """
+    rows = []
+    for run, answers in zip(runs, elsewhere):
+        cells = {"Arm": f"{run_label(*run.key)}, {run.info['image_size']}\u00a0px"}
+        cells["Seed"] = run.info["seed"]
+        for target in TARGETS:
+            value, *ends = run.measure("auc", target)
+            cells[target] = ranged(value, *ends) if target == "COVID" else number(value)
+        has = answers["y_COVID"] == 1
+        there = metrics.auc(has, answers["p_COVID"], answers["patient"])
+        rows.append(cells | {"COVID, new patients": ranged(*there)})
+    return pd.DataFrame(rows)
 
 
 def seeds(runs):
@@ -412,6 +459,8 @@ def arms(runs):
     for run in runs:
         info, finished = run.info, run.finished
         state = f"{info['state']}: {info['reason']}" if "reason" in info else info["state"]
+        if finished and not run.learnt:
+            state += f": {UNTRAINED}"
         rows.append(
             {
                 "Arm": run_label(*run.key),

@@ -153,6 +153,18 @@ class Run:
         return self.info["state"] == FINISHED
 
     @property
+    def learnt(self):
+        """Whether it says more than one answer given to every radiograph would.
+
+        The 95 % interval of its harsh accuracy lies above the share of the commonest answer among
+        the test radiographs. A network that has not learnt is left out of claims about heatmaps.
+        """
+        if not self.finished:
+            return False
+        truth = self.test_predictions[[f"y_{target}" for target in TARGETS]]
+        return bool(self.measure("accuracy")[1] > truth.value_counts(normalize=True).max())
+
+    @property
     def history(self):
         """DataFrame with one row an epoch: loss, accuracy, harsh_accuracy, val_*, learning_rate."""
         path = self.folder / "history.csv"
@@ -378,6 +390,10 @@ def mean_heatmaps(run):
         float16 array (4, 64, 64) in [0, 255], in the order of `GROUPS`; NaN for a group of fewer
         than a dozen radiographs, whose average might show one of them.
     """
+    kept = run.folder / "mean-heatmaps.npy"
+    if kept.exists():
+        with reading(kept):
+            return np.load(kept)
     groups, maps = run.test_predictions["group"], run.heatmaps
     means = np.full((len(GROUPS), MEAN_EDGE, MEAN_EDGE), np.nan, np.float16)
     for mean, group in zip(means, GROUPS):
