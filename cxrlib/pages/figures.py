@@ -6,6 +6,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from cxrlib import labels, paper, shortcuts, targets
+from cxrlib.labels import GROUPS
 from cxrlib.metrics import calibration
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study.experiments import EXPERIMENTS
@@ -15,13 +16,6 @@ ARM_COLOURS = {
     (name, weights): colour
     for name, row in ARCHITECTURES.items()
     for weights, colour in zip(("none", "imagenet"), row.colours)
-}
-GROUPS = {
-    "normal": "Normal",
-    "virus": "Virus",
-    "bacteria": "Bacteria",
-    "covid": "COVID",
-    "other": "Other",
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
