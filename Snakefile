@@ -90,7 +90,7 @@ rule arm:
 rule notebook:
     input:
         local(lambda wildcards: f"notebooks/{chapter(wildcards)}.ipynb"),
-        lambda wildcards: [local(path) for path in notebooks.reads(chapter(wildcards))],
+        lambda wildcards: [local(path) for path in notebooks.reads(chapter(wildcards), PROFILE)],
         runs=lambda wildcards: packed(notebooks.needs(chapter(wildcards))),
     output:
         local("book/{page}.ipynb"),

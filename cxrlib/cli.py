@@ -28,7 +28,7 @@ app.add_typer(paper, name="paper")
 ProfileFile = Annotated[Path, typer.Option("--profile", help="How big a study runs.")]
 RunFolder = Annotated[
     Path | None,
-    typer.Option("--run", help="A run's folder; the quick study's best run of C by default."),
+    typer.Option("--run", help="A run's folder; by default the network that is released."),
 ]
 QUICK = Path("profiles/quick.yml")
 STOPPED = 130
@@ -300,7 +300,7 @@ def shortcuts(
     from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
-    folder = files.root() / "results" / settings.name / "shortcuts"
+    folder = shortcut.kept_in(settings)
     for line in shortcut.measure(settings, folder):
         _say(line)
     _say(folder)
@@ -323,7 +323,7 @@ def predict(
     elif len(read):
         _say_table(read, index=False, float_format="{:.3f}".format)
     if len(read):
-        _say(predictions.NOTICE, file=sys.stderr if as_json else sys.stdout)
+        _say(*predictions.lines(found), file=sys.stderr if as_json else sys.stdout)
     if len(read) < len(table):
         *others, last = table["error"][table["error"] != ""]
         _say(*(f"cxr: {error}" for error in others), file=sys.stderr)
@@ -349,22 +349,20 @@ def explain(
 
     if output:
         _ending(output, ".png")
-    found = predictions.explain(_run(run), image, target, method)
+    asked = _run(run)
+    found = predictions.explain(asked, image, target, method)
     named = output or Path(f"{image.stem}-{found['target']}.png")
     output = predictions.write_png(found["overlay"], named, another=output is None)
     _say_table(found["probabilities"], float_format="{:.3f}".format)
-    _say(f"{output} shows where the run finds {found['target']}.", predictions.NOTICE)
+    _say(f"{output} shows where the run finds {found['target']}.", *predictions.lines(asked))
 
 
 def _run(folder):
-    """Reads a run folder; without one, the quick study's choice."""
+    """Reads a run folder; without one, that of the released network."""
     from cxrlib import predict as predictions
-    from cxrlib import study as studies
-    from cxrlib.study import profiles, runs
+    from cxrlib.study import runs
 
-    if folder is not None:
-        return runs.load(folder)
-    return predictions.default(studies.folder(profiles.read(_from_root(QUICK))))
+    return predictions.default() if folder is None else runs.load(folder)
 
 
 @app.command()

@@ -54,7 +54,8 @@ def read(path, columns, empty=False):
         empty: Whether it may have no row.
 
     Returns:
-        DataFrame of at least one row, unless it may be empty. Where text is expected, "NA" and the like are text.
+        DataFrame of at least one row, unless it may be empty. Where text is expected, "NA" and the
+        like are text.
 
     Raises:
         InputError: It is cut short, empty, lacks a column, or a cell is wrong: the message names

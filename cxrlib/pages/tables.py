@@ -519,10 +519,10 @@ def external(runs):
     rows = []
     for run in runs:
         for name, predictions in run.external.items():
-            found = elsewhere.scores(predictions).set_index("target").loc["COVID"]
-            counts = (found["n"], found["patients"], found["positives"])
+            (found,) = elsewhere.scores(predictions).query("target == 'COVID'").itertuples()
+            counts = (found.n, found.patients, found.positives)
             rows.append([*_tested(run, name), *counts, _auc(found)])
-    columns = ["Arm", "Trained", "New patients", "Radiographs", "Patients", "With COVID", "AUC"]
+    columns = ["Arm", "Trained", "Cohort", "Radiographs", "Patients", "With COVID", "AUC"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -539,11 +539,11 @@ def called(runs, target="COVID"):
     rows = []
     for run in runs:
         for name, predictions in run.external.items():
-            cells = dict(zip(("Arm", "Trained", "New patients"), _tested(run, name)))
+            cells = dict(zip(("Arm", "Trained", "Cohort"), _tested(run, name)))
             for row in elsewhere.called(predictions).query("target == @target").itertuples():
                 cells[GROUPS[row.group]] = f"{interval(row.share, row.low, row.high)} of {row.n}"
             rows.append(cells)
-    order = ["Arm", "Trained", "New patients", *GROUPS.values()]
+    order = ["Arm", "Trained", "Cohort", *GROUPS.values()]
     found = pd.DataFrame(rows, columns=order).dropna(axis=1, how="all")
     return found.fillna("–")
 
@@ -555,7 +555,7 @@ def scores(predictions):
         predictions: As `shortcuts.external.scores` takes them.
     """
     found = elsewhere.scores(predictions)
-    found["auc"] = [_auc(row) for _, row in found.iterrows()]
+    found["auc"] = [_auc(row) for row in found.itertuples()]
     shown = {"target": "Target", "auc": "AUC", "n": "Radiographs", "positives": "With it"}
     return found[[*shown, "patients"]].rename(columns={**shown, "patients": "Patients"})
 
@@ -584,9 +584,7 @@ def _tested(run, name):
 
 def _auc(found):
     """Writes an AUC with its interval, or that there is none."""
-    if np.isnan(found["auc"]):
-        return "undefined"
-    return ranged(found["auc"], found["low"], found["high"])
+    return "undefined" if np.isnan(found.auc) else ranged(found.auc, found.low, found.high)
 
 
 def _overall_cells(run):
