@@ -86,7 +86,7 @@ rule arm:
 rule notebook:
     input:
         local("notebooks/{chapter}.ipynb"),
-        lambda wildcards: [local(path) for path in notebooks.reads(wildcards.chapter)],
+        lambda wildcards: [local(path) for path in notebooks.reads(wildcards.chapter, PROFILE)],
         runs=lambda wildcards: packed(notebooks.needs(wildcards.chapter)),
     output:
         local(str(book.executed(PROFILE, "{chapter}"))),

@@ -28,7 +28,7 @@ app.add_typer(paper, name="paper")
 ProfileFile = Annotated[Path, typer.Option("--profile", help="How big a study runs.")]
 RunFolder = Annotated[
     Path | None,
-    typer.Option("--run", help="A run's folder; the quick study's best run of C by default."),
+    typer.Option("--run", help="A run's folder; by default the network that is released."),
 ]
 QUICK = Path("profiles/quick.yml")
 STOPPED = 130
@@ -212,31 +212,87 @@ def train(
 
 @app.command()
 def external(
-    experiment: Annotated[str, typer.Argument(help="A, B or C.")],
-    arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
-    place: Annotated[
-        Path | None, typer.Argument(help="Cohen et al.'s collection, or your own CSV file.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT ARM] [PLACE]",
+            help="The arm, as `cxr train` takes it; Cohen et al.'s collection, or your CSV file.",
+        ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The same, by name.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The place, by name.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="A run's folder, one of results/ say, instead of an arm.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the cohort; the place's name by default.")
+    ] = None,
     profile: ProfileFile = QUICK,
     lungs: Annotated[Path | None, typer.Option(help="Folder of lung masks and boxes.")] = None,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Also pictures of the training cohort.")
+    ] = False,
 ):
     """Test a trained arm on radiographs from elsewhere, whose patients it has not seen."""
     from cxrlib.shortcuts import external as elsewhere
-    from cxrlib.study import experiments, profiles
+
+    arm, places = ([], words or []) if run else ((words or [])[:2], (words or [])[2:])
+    places = [Path(place) for place in places] + ([data] if data else [])
+    if len(places) != 1 or (not run and len(arm) != 2):
+        raise InputError(
+            "name an experiment and an arm, or a run with --run, and one dataset to test on: its"
+            " folder, or the CSV file that lists it"
+        )
+    tested, trained = _trained(*arm, profile) if arm else _kept(run)
+    options = {"name": name, "keep_duplicates": keep_duplicates, "outlines": lungs}
+    _say_tested(tested, elsewhere.test(tested, places[0], trained, **options))
+    if trained is None:
+        _say(f"{tested.info['cohort']} is not at hand: no patients and pictures were compared")
+
+
+def _trained(experiment, arm, profile):
+    """Returns the run of a study's arm, and the cohort that it was drawn from; trains nothing."""
+    from cxrlib import study as studies
+    from cxrlib.study import experiments, profiles, runs
 
     settings = profiles.read(_from_root(profile))
     chosen = settings.experiment(experiment)
-    found = experiments.find_arm(chosen, arm)
-    if (place is None) == (data is None):
-        raise InputError("name one dataset to test on: its folder, or the CSV file that lists it")
-    place = place or data
-    predictions = elsewhere.test(settings, chosen, found, place)
-    patients = predictions["patient"].nunique()
-    _say(f"{chosen.name} {found.name}: {len(predictions)} radiographs of {patients} patients")
-    if lungs is not None:
-        measured = elsewhere.lung_attention(settings, chosen, found, place, lungs)
-        _say(f"heatmaps measured in {len(measured)} of them, whose lungs are outlined")
+    folder = studies.run_folder(settings, chosen, experiments.find_arm(chosen, arm))
+    run = runs.load(folder) if (folder / "run.json").is_file() else None
+    if run is None or not run.finished:
+        state = "has not been trained" if run is None else f"is {run.info['state']}"
+        why = f" ({run.info['reason']})" if run and "reason" in run.info else ""
+        raise InputError(
+            f"{chosen.name} {arm} {state}{why}: `cxr train {chosen.name} {arm} --profile {profile}`"
+            " trains it"
+        )
+    return run, studies.everything(settings)
+
+
+def _kept(folder):
+    """Returns the run in a folder, and the cohort that it was drawn from where that is at hand."""
+    from cxrlib.shortcuts import external as elsewhere
+    from cxrlib.study import runs
+
+    run = runs.load(folder)
+    return run, elsewhere.trained_on(run)
+
+
+def _say_tested(run, tested):
+    """Prints what came of a test on a cohort from elsewhere."""
+    from cxrlib.pages import tables
+    from cxrlib.shortcuts import external as elsewhere
+
+    n, patients = len(tested.predictions), tested.predictions["patient"].nunique()
+    title = f"{run.experiment} {run.arm} on {tested.name}: {n} radiographs of {patients} patients"
+    _print_table(title, tables.scores(tested.predictions))
+    _print_table("Called so, per cent (95 % interval)", tables.shares(tested.predictions))
+    if len(tested.left_out):
+        left_out = elsewhere.counted(tested.left_out).reset_index()
+        _print_table(f"Left out: {left_out['radiographs'].sum()}", left_out)
+    if tested.attention is not None:
+        outlined = tested.attention["file"].nunique()
+        _say(f"heatmaps measured in {outlined} of them, whose lungs are outlined")
+    _say(tested.folder)
 
 
 @app.command()
@@ -248,7 +304,7 @@ def shortcuts(
     from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
-    folder = files.root() / "results" / settings.name / "shortcuts"
+    folder = shortcut.kept_in(settings)
     for line in shortcut.measure(settings, folder):
         _say(line)
     _say(folder)
@@ -271,7 +327,7 @@ def predict(
     elif len(read):
         _say_table(read, index=False, float_format="{:.3f}".format)
     if len(read):
-        _say(predictions.NOTICE, file=sys.stderr if as_json else sys.stdout)
+        _say(*predictions.lines(found), file=sys.stderr if as_json else sys.stdout)
     if len(read) < len(table):
         *others, last = table["error"][table["error"] != ""]
         _say(*(f"cxr: {error}" for error in others), file=sys.stderr)
@@ -297,22 +353,20 @@ def explain(
 
     if output:
         _ending(output, ".png")
-    found = predictions.explain(_run(run), image, target, method)
+    asked = _run(run)
+    found = predictions.explain(asked, image, target, method)
     named = output or Path(f"{image.stem}-{found['target']}.png")
     output = predictions.write_png(found["overlay"], named, another=output is None)
     _say_table(found["probabilities"], float_format="{:.3f}".format)
-    _say(f"{output} shows where the run finds {found['target']}.", predictions.NOTICE)
+    _say(f"{output} shows where the run finds {found['target']}.", *predictions.lines(asked))
 
 
 def _run(folder):
-    """Reads a run folder; without one, the quick study's choice."""
+    """Reads a run folder; without one, that of the released network."""
     from cxrlib import predict as predictions
-    from cxrlib import study as studies
-    from cxrlib.study import profiles, runs
+    from cxrlib.study import runs
 
-    if folder is not None:
-        return runs.load(folder)
-    return predictions.default(studies.folder(profiles.read(_from_root(QUICK))))
+    return predictions.default() if folder is None else runs.load(folder)
 
 
 @app.command()

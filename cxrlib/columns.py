@@ -45,15 +45,17 @@ def anything(column):
     return pd.Series(True, column.index)
 
 
-def read(path, columns):
+def read(path, columns, empty=False):
     """Reads a CSV file and checks it.
 
     Args:
         path: The file, as `files.write_csv` writes it.
         columns: Column -> its check. The table may have others.
+        empty: Whether it may have no row.
 
     Returns:
-        DataFrame of at least one row. Where text is expected, "NA" and the like are text.
+        DataFrame of at least one row, unless it may be empty. Where text is expected, "NA" and the
+        like are text.
 
     Raises:
         InputError: It is cut short, empty, lacks a column, or a cell is wrong: the message names
@@ -68,7 +70,7 @@ def read(path, columns):
         lost = [name for name in columns if name not in table]
         if lost:
             raise ValueError(f"no column {lost[0]}")
-        if table.empty:
+        if table.empty and not empty:
             raise ValueError("no row")
         if not isinstance(table.index, pd.RangeIndex):
             raise ValueError("more cells than columns")

@@ -25,6 +25,15 @@ LABELS = {
 }
 """What readers see for a name of the code."""
 
+GROUPS = {
+    "normal": "Normal",
+    "virus": "Virus",
+    "bacteria": "Bacteria",
+    "other": "Other",
+    "covid": "COVID",
+}
+"""What readers see for each group, in the order of every table and figure: COVID last."""
+
 SPLIT_LABELS = {
     "paper": "split by image, as in the paper",
     "by-patient": "split by patient",

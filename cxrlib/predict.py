@@ -1,39 +1,81 @@
 """What a trained run says of single radiographs, and where in them it looks. Not for diagnosis."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pandas as pd
 
-from cxrlib import heatmaps, images, targets
+from cxrlib import heatmaps, images, labels, targets
 from cxrlib.errors import InputError
-from cxrlib.files import write_new
-from cxrlib.study import experiments, runs
+from cxrlib.files import root, write_new
+from cxrlib.shortcuts import external
+from cxrlib.study import runs
 from cxrlib.targets import TARGETS
 
+RELEASED = "results/coronahack-224/C/efficient"
+"""The run that answers when none is named, from the study's folder: its network is released."""
+
 NOTICE = "This is a study, not a medical device: nothing here is fit to diagnose anyone."
+
+_TOLD = ("experiment", "arm", "cohort", "split", "image_size", "seed")
 
 BATCH = 16
 """Radiographs that are held in memory at once."""
 
 
-def default(folder):
-    """Returns the run that answers when none is named: Experiment C's lowest validation loss.
-
-    Args:
-        folder: A study's folder (`study.folder`).
+def default():
+    """Returns the run that answers when none is named, `RELEASED`; it needs no training.
 
     Raises:
-        InputError: Experiment C has no finished run there.
+        InputError: It was deleted from the clone, or lacks its network.
     """
-    found = [runs.load(path.parent) for path in sorted(Path(folder).glob("C/*/run.json"))]
-    if not any(run.finished for run in found):
-        raise InputError(
-            f"no finished run of experiment C in {folder}: `cxr study` trains it,"
-            " or name another run's folder with --run"
-        )
-    return runs.chosen(found)
+    folder = root() / RELEASED
+    for name in ("run.json", "model.keras"):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder / name} is not there: `git checkout {RELEASED}` brings back what is"
+                " released, or name another run's folder with --run"
+            )
+    return runs.load(folder)
+
+
+def described(run):
+    """Says which network answers, and what it is worth on patients from elsewhere.
+
+    Args:
+        run: A finished `runs.Run`.
+
+    Returns:
+        Dict of run (its folder), experiment, arm, cohort (what it was trained on), split,
+        image_size, seed, and elsewhere: a list of dicts, one a cohort from elsewhere, with
+        cohort, and of COVID radiographs, patients, auc, low, high; the last three None where a
+        cohort has only one answer.
+    """
+    facts = {name: run.info[name] for name in _TOLD}
+    tested = []
+    for name, predictions in run.external.items():
+        (found,) = external.scores(predictions).query("target == 'COVID'").itertuples()
+        ends = (found.auc, found.low, found.high)
+        aucs = dict(zip(("auc", "low", "high"), (None if np.isnan(v) else float(v) for v in ends)))
+        counts = {"cohort": name, "radiographs": found.n, "patients": found.patients}
+        tested.append(counts | aucs)
+    return {"run": str(run.folder), **facts, "elsewhere": tested}
+
+
+def lines(run):
+    """Writes what `described` says, and the notice, in lines for a person."""
+    told = described(run)
+    size, split, seed = (told[name] for name in ("image_size", "split", "seed"))
+    first = (
+        f"Answered by {labels.run_label(*run.key)} in {told['run']}, trained on {told['cohort']}"
+        f" ({labels.split_label(split)}) at {size} px, seed {seed}."
+    )
+    worth = [
+        f"On {one['patients']} patients from elsewhere ({one['cohort']}) its AUC of COVID is"
+        f" {labels.ranged(one['auc'], one['low'], one['high'])}; a coin scores 0.50."
+        for one in told["elsewhere"]
+        if one["auc"] is not None
+    ]
+    return [first, *(worth or ["It was not tested on patients from elsewhere."]), NOTICE]
 
 
 def radiograph(run, path):
@@ -50,11 +92,9 @@ def radiograph(run, path):
         InputError: The file cannot be opened, is not an image, or the run covers the lungs, which
             are not known; the message names the file.
     """
-    # Older runs name their experiment alone, and covered nothing.
-    treatment = run.info.get("treatment") or experiments.find(run.experiment).treatment
     try:
         image = images.load(path, run.info["image_size"])
-        return images.treat(images.cover(image, run.info.get("cover", "none")), treatment)
+        return images.treat(images.cover(image, run.info.get("cover", "none")), run.treatment)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     except InputError as error:
@@ -120,14 +160,14 @@ def report(run, table):
         table: What `predict` returned.
 
     Returns:
-        Dict of notice, run (its folder) and radiographs: a list of dicts with file and either the
-        five probabilities or error.
+        Dict of notice, what `described` says, and radiographs: a list of dicts with file and either
+        the five probabilities or error.
     """
     rows = [
         {name: value for name, value in row.items() if value != "" and not pd.isna(value)}
         for row in table.to_dict("records")
     ]
-    return {"notice": NOTICE, "run": str(run.folder), "radiographs": rows}
+    return {"notice": NOTICE, **described(run), "radiographs": rows}
 
 
 def write_png(image, path, another=False):

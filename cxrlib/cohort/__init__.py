@@ -29,9 +29,12 @@ from cxrlib.cohort.own import FACTS, OTHER, SPLITS
 from cxrlib.cohort.readers import (
     COLUMNS,
     LATERAL,
+    NOT_FRONTAL,
+    UNSETTLED,
     changes,
     count_findings,
     findings,
+    left_out,
     listed,
     read,
     read_coronahack,
@@ -47,10 +50,11 @@ __all__ = [
     "FACTS",
     "FRACTIONS",
     "LATERAL",
+    "NOT_FRONTAL",
     "OTHER",
     "PAPER_COUNTS",
     "SPLITS",
-    "apart",
+    "UNSETTLED",
     "changes",
     "check",
     "clusters",
@@ -58,6 +62,7 @@ __all__ = [
     "count_findings",
     "findings",
     "leakage",
+    "left_out",
     "listed",
     "paper_split",
     "read",
@@ -66,6 +71,7 @@ __all__ = [
     "read_folder",
     "same_patients",
     "sample",
+    "shared",
     "split_by_image",
     "split_by_patient",
     "split_in_folds",
@@ -78,21 +84,23 @@ PAPER_COUNTS = {"normal": 1400, "virus": 700, "bacteria": 700, "covid": 58}
 """Radiographs that the paper sampled of each group."""
 
 
-def apart(cohort, other):
-    """Returns the radiographs of a cohort that share no patient and no publication with another's.
+def shared(cohort, other):
+    """Says what each radiograph of a cohort shares with those of another.
 
-    A patient known under two names (`readers.same_patients`) is one, and goes by one here.
+    A patient known under two names (`readers.same_patients`) is one.
 
     Args:
         cohort: A cohort to test on.
         other: A cohort that was trained on.
+
+    Returns:
+        Series: "patient", "publication", or "" where they have neither in common.
     """
     published = set(other["publication"]) - {""}
     known = same_patients()
-    cohort = cohort.assign(patient=cohort["patient"].replace(known))
-    seen = cohort["patient"].isin(other["patient"].replace(known))
-    shared = seen | cohort["publication"].isin(published)
-    return cohort[~shared].reset_index(drop=True)
+    seen = cohort["patient"].replace(known).isin(other["patient"].replace(known))
+    found = pd.Series("", cohort.index)
+    return found.mask(cohort["publication"].isin(published), "publication").mask(seen, "patient")
 
 
 def sample(cohort, counts):

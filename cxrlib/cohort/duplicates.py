@@ -46,16 +46,9 @@ def near_duplicates(
         DataFrame with a row a pair, the surest first: file_a, file_b, split_a, split_b (""
         before a split), patient_a, patient_b, group_a, group_b, distance, correlation.
     """
-    hashes = np.array([_hash(thumbnail) for thumbnail in thumbs], np.uint64).reshape(-1, 4)
-    pairs = []
-    for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        differing = (np.bitwise_count(block[:, None, k] ^ hashes[:, k]) for k in range(4))
-        bits = sum(differing, np.uint16(0))
-        a, b = np.nonzero(bits <= max_distance)
-        ordered = a + start < b
-        pairs.append(np.stack([a + start, b, bits[a, b]], axis=1)[ordered])
-    a, b, distance = np.concatenate([np.zeros((0, 3), int), *pairs]).T
+    hashes = _hashes(thumbs)
+    a, b, distance = _alike(hashes, hashes, max_distance)
+    a, b, distance = (column[a < b] for column in (a, b, distance))
     detail = {i: _detail(thumbs[i]) for i in np.unique([a, b])}
     correlation = np.array([_aligned(detail[i], detail[j]) for i, j in zip(a, b)])
     kept = correlation >= min_correlation
@@ -75,9 +68,40 @@ def near_duplicates(
     )
 
 
-def _hash(thumbnail):
-    bits = imagehash.phash(Image.fromarray(thumbnail), hash_size=16).hash
-    return np.packbits(bits).view(np.uint64)
+def among(thumbs, others):
+    """Says which pictures are among others, as `near_duplicates` would find them.
+
+    Args:
+        thumbs: uint8 thumbnails (n, 64, 64).
+        others: uint8 thumbnails (m, 64, 64).
+
+    Returns:
+        bool array (n,).
+    """
+    found = np.zeros(len(thumbs), bool)
+    for a, b, _ in zip(*_alike(_hashes(thumbs), _hashes(others), MAX_DISTANCE)):
+        if not found[a]:
+            found[a] = _aligned(_detail(thumbs[a]), _detail(others[b])) >= MIN_CORRELATION
+    return found
+
+
+def _alike(hashes, others, max_distance):
+    """Returns the pairs whose hashes differ in few bits: their places in both, and the bits."""
+    pairs = []
+    for start in range(0, len(hashes), _BLOCK):
+        block = hashes[start : start + _BLOCK]
+        differing = (np.bitwise_count(block[:, None, k] ^ others[:, k]) for k in range(4))
+        bits = sum(differing, np.uint16(0))
+        a, b = np.nonzero(bits <= max_distance)
+        pairs.append(np.stack([a + start, b, bits[a, b]], axis=1))
+    return np.concatenate([np.zeros((0, 3), int), *pairs]).T
+
+
+def _hashes(thumbs):
+    """Returns the perceptual hashes of thumbnails: uint64 (n, 4)."""
+    hashes = [imagehash.phash(Image.fromarray(thumb), hash_size=16).hash for thumb in thumbs]
+    bits = np.array(hashes, bool).reshape(-1, 256)
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 def _detail(thumbnail):

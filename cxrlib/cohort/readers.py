@@ -1,5 +1,6 @@
 """Readers: from the layouts that radiographs come in to a cohort (see `cxrlib.cohort`)."""
 
+import ast
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +22,9 @@ LATERAL = (
     "D5ACAA93-C779-4E22-ADFA-6A220489F840.jpeg",
 )
 """Side views among the COVID images, dropped by the paper."""
+
+NOT_FRONTAL, UNSETTLED = "not frontal", "finding settles no target"
+"""Why a reader leaves radiographs of a collection out."""
 
 _NAME, _LABEL, _FOLDER = "X_ray_image_name", "Label", "Dataset_type"
 _VIRUS, _CAUSE = "Label_2_Virus_category", "Label_1_Virus_category"
@@ -144,6 +148,27 @@ def count_findings(root):
     return counts.sort_values("radiographs", ascending=False, kind="stable", ignore_index=True)
 
 
+def left_out(place):
+    """Counts the radiographs that a dataset holds and its reader leaves out.
+
+    Args:
+        place: As `read` takes it.
+
+    Returns:
+        DataFrame: reason, finding ("" where it is not the finding's doing), radiographs. Empty of a
+        user's own table, of which every radiograph is read.
+    """
+    layout = _layout(Path(place))[0]
+    rows = []
+    if layout in _COLLECTIONS:
+        for note in _COLLECTIONS[layout](place)[2]:
+            named = note.column in ("finding", _LABEL)
+            reason = UNSETTLED if named else NOT_FRONTAL
+            rows.append((reason, ast.literal_eval(note.was) if named else "", note.rows))
+    counted = pd.DataFrame(rows, columns=["reason", "finding", "radiographs"])
+    return counted.groupby(["reason", "finding"], sort=False, as_index=False).sum()
+
+
 def read(place):
     """Reads a dataset in any layout that has a reader.
 
@@ -214,10 +239,8 @@ def changes(place):
     if layout == "table":
         notes = listed_by_a_user(path)[1]
     elif layout != "images":
-        _, changed, left_out = {"coronahack": _coronahack, "covid-chestxray": _covid_chestxray}[
-            layout
-        ](place)
-        notes = [*changed, *left_out]
+        _, changed, dropped = _COLLECTIONS[layout](place)
+        notes = [*changed, *dropped]
     return pd.DataFrame(notes, columns=tables.Note._fields)
 
 
@@ -354,3 +377,7 @@ def _publications(table):
 def _last_word(finding):
     """Shortens a finding such as Pneumonia/Viral/COVID-19 to its last part."""
     return str(finding).split("/")[-1].strip()
+
+
+_COLLECTIONS = {"coronahack": _coronahack, "covid-chestxray": _covid_chestxray}
+"""Function of a collection's folder that returns its rows, what was changed, what is left out."""

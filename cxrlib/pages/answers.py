@@ -4,7 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cxrlib import labels, metrics, targets
-from cxrlib.pages.figures import GROUP_COLOURS, GROUPS, WIDTH, closed, style
+from cxrlib.labels import GROUPS
+from cxrlib.pages.figures import GROUP_COLOURS, WIDTH, closed, style
 
 ANSWERS = ("Normal", "Virus", "Bacteria", "COVID", "other")
 """What five yes-or-no answers can amount to; "other" is any combination that fits no group."""

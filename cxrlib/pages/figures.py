@@ -4,8 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
+from sklearn.metrics import roc_curve
 
 from cxrlib import labels, paper, shortcuts, targets
+from cxrlib.labels import GROUPS
 from cxrlib.metrics import calibration
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study.experiments import EXPERIMENTS
@@ -15,13 +17,6 @@ ARM_COLOURS = {
     (name, weights): colour
     for name, row in ARCHITECTURES.items()
     for weights, colour in zip(("none", "imagenet"), row.colours)
-}
-GROUPS = {
-    "normal": "Normal",
-    "virus": "Virus",
-    "bacteria": "Bacteria",
-    "covid": "COVID",
-    "other": "Other",
 }
 GROUP_COLOURS = {
     "normal": "#888888",
@@ -337,6 +332,35 @@ def scores(run, target="COVID"):
         axis.set_title(f"{GROUPS[group]} ({part['n'].sum()})", fontsize=10)
     figure.supxlabel(f"Probability of {target}", fontsize=10)
     np.atleast_1d(axes)[0].set_ylabel("Share of the group")
+    return closed(figure)
+
+
+def roc(runs, name, target="COVID"):
+    """ROC curves of a target: in the test split left, in a cohort from elsewhere right.
+
+    Args:
+        runs: Runs; a line each, in the experiment's colour.
+        name: Of the cohort; a run that was not tested on it has no line there.
+        target: One of the targets; where all radiographs have it, or none, there is no curve.
+    """
+    style()
+    finished = [run for run in runs if run.finished]
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 4.3), sharex=True, sharey=True)
+    for run in finished:
+        tested = (run.test_predictions, run.external.get(name))
+        label = labels.run_label(*run.key)
+        colour = EXPERIMENT_COLOURS[run.experiment]
+        for axis, answers in zip(axes, tested):
+            if answers is not None and calibration.has_both(answers, target):
+                wrong, right, _ = roc_curve(answers[f"y_{target}"], answers[f"p_{target}"])
+                axis.plot(100 * wrong, 100 * right, color=colour, linewidth=1.5, label=label)
+    for axis, title in zip(axes, ("Test split", f"New patients ({name})")):
+        axis.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle=":", label="a coin")
+        axis.set(title=title, xlabel=f"Without {target}, called so, per cent", aspect="equal")
+    axes[0].set_ylabel(f"With {target}, found, per cent")
+    lines, names = axes[0].get_legend_handles_labels()
+    once = dict(zip(names, lines))  # several seeds of an arm have one name
+    figure.legend(once.values(), once, loc="outside lower center", ncols=3, frameon=False)
     return closed(figure)
 
 

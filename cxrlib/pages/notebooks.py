@@ -41,12 +41,19 @@ def needs(name):
     return list(experiments.EXPERIMENTS) if asks else []
 
 
-def reads(name):
-    """Lists the kept numbers that a notebook may show, as paths from the study's folder."""
-    if '"results"' not in code(name):
-        return []
-    root = files.root()
-    return sorted(str(path.relative_to(root)) for path in root.glob("results/**/*.csv"))
+def reads(name, profile):
+    """Lists the numbers that a notebook may show beside runs, as paths from the study's folder.
+
+    Those that are kept in results/ and, of a notebook that asks for runs that were tested
+    elsewhere, those of the profile's own.
+    """
+    text, root = code(name), files.root()
+    asked = ["results/**/*.csv"] if '"results"' in text or "shortcuts.measured" in text else []
+    if "external.tested" in text:
+        own = [f"runs/{trial.folder_name}/*/*/external/*/*.csv" for trial in profile.trials]
+        asked += ["results/**/*.csv", *own]
+    found = {path for pattern in asked for path in root.glob(pattern)}
+    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def page(name):

@@ -16,6 +16,7 @@ from cxrlib import metrics, paper
 from cxrlib.errors import printable
 from cxrlib.labels import (
     COVERED,
+    GROUPS,
     LABELS,
     arm_label,
     interval,
@@ -30,6 +31,7 @@ from cxrlib.labels import (
     split_label,
 )  # fmt: skip
 from cxrlib.metrics import calibration, comparison
+from cxrlib.shortcuts import external as elsewhere
 from cxrlib.study import experiments, trials
 from cxrlib.study.runs import NOT_RUN
 from cxrlib.targets import GROUP_TARGET, TARGETS
@@ -555,21 +557,83 @@ def findings(counts):
 
 
 def external(runs):
-    """Tabulates how often each arm says COVID of radiographs from elsewhere, by their group.
+    """Tabulates how well each run orders radiographs from elsewhere by their probability of COVID.
 
     Args:
-        runs: Runs that were tested there.
+        runs: Runs; those that were not tested elsewhere have no row.
+
+    Returns:
+        A row a run and cohort.
     """
     rows = []
     for run in runs:
-        arm = run_label(*run.key)
-        said = run.external.assign(covid=run.external["p_COVID"] >= 0.5)
-        cells = {"Arm": f"{arm}, {split_label(run.info['split'])}"}
-        for group, part in said.groupby("group"):
-            column = f"{group} ({len(part)}, {part['patient'].nunique()}\u00a0patients)"
-            cells[column] = interval(*metrics.share(part["covid"], part["patient"]))
+        for name, predictions in run.external.items():
+            (found,) = elsewhere.scores(predictions).query("target == 'COVID'").itertuples()
+            counts = (found.n, found.patients, found.positives)
+            rows.append([*_tested(run, name), *counts, _auc(found)])
+    columns = ["Arm", "Trained", "Cohort", "Radiographs", "Patients", "With COVID", "AUC"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def called(runs, target="COVID"):
+    """Tabulates how often each run calls radiographs from elsewhere COVID, by their group.
+
+    Args:
+        runs: As `external` takes them.
+        target: One of `shortcuts.external.CALLED`.
+
+    Returns:
+        A row a run and cohort, a column a group, COVID last: per cent, and of how many.
+    """
+    rows = []
+    for run in runs:
+        for name, predictions in run.external.items():
+            cells = dict(zip(("Arm", "Trained", "Cohort"), _tested(run, name)))
+            for row in elsewhere.called(predictions).query("target == @target").itertuples():
+                cells[GROUPS[row.group]] = f"{interval(row.share, row.low, row.high)} of {row.n}"
+            rows.append(cells)
+    order = ["Arm", "Trained", "Cohort", *GROUPS.values()]
+    found = pd.DataFrame(rows, columns=order).dropna(axis=1, how="all")
+    return found.fillna("–")
+
+
+def scores(predictions):
+    """Tabulates how well a run orders the radiographs of a cohort, target by target.
+
+    Args:
+        predictions: As `shortcuts.external.scores` takes them.
+    """
+    found = elsewhere.scores(predictions)
+    found["auc"] = [_auc(row) for row in found.itertuples()]
+    shown = {"target": "Target", "auc": "AUC", "n": "Radiographs", "positives": "With it"}
+    return found[[*shown, "patients"]].rename(columns={**shown, "patients": "Patients"})
+
+
+def shares(predictions):
+    """Tabulates how often the radiographs of each group of a cohort are called what.
+
+    Args:
+        predictions: As `shortcuts.external.called` takes them.
+    """
+    rows = []
+    for group, part in elsewhere.called(predictions).groupby("group", sort=False):
+        cells = {"Group": GROUPS[group], "Radiographs": part["n"].iloc[0]}
+        for row in part.itertuples():
+            cells[row.target] = interval(row.share, row.low, row.high)
         rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def _tested(run, name):
+    """Returns a run's arm, how it was trained, and the name of a cohort that it was tested on."""
+    how = f"{split_label(run.info['split'])}, {run.info['image_size']} px, seed {run.info['seed']}"
+    kept = "results" in run.folder.parts
+    return run_label(*run.key), how if kept else f"{how}, this copy", name
+
+
+def _auc(found):
+    """Writes an AUC with its interval, or that there is none."""
+    return "undefined" if np.isnan(found.auc) else ranged(found.auc, found.low, found.high)
 
 
 def _overall_cells(run):

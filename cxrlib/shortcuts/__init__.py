@@ -24,6 +24,25 @@ from cxrlib.shortcuts.ties import (  # noqa: F401
     versions,
 )
 
+SHEETS = ("auc", "change", "attention", "marks-changed", "occlusion")
+"""Tables that `measure` writes, those that a cohort allows."""
+
+
+def kept_in(profile):
+    """Returns where the measured shortcuts of a study are kept."""
+    return files.root() / "results" / profile.name / "shortcuts"
+
+
+def measured(profile):
+    """Reads what `measure` found in a study: dict of `SHEETS` that there are -> DataFrame."""
+    paths = {sheet: kept_in(profile) / f"{sheet}.csv" for sheet in SHEETS}
+    return {sheet: _read(path) for sheet, path in paths.items() if path.exists()}
+
+
+def _read(path):
+    with files.reading(path):
+        return pd.read_csv(path)
+
 
 def measure(profile, folder, ties=TIES, n=TESTED):
     """Measures all shortcuts that a cohort allows, and writes what is known after every run.
@@ -34,8 +53,7 @@ def measure(profile, folder, ties=TIES, n=TESTED):
 
     Args:
         profile: Any profile; all its seeds are measured.
-        folder: Where auc.csv, change.csv, attention.csv, marks-changed.csv and occlusion.csv
-            go.
+        folder: Where the tables go, SHEET.csv each (see `SHEETS`).
         ties, n: As `sweep` takes them.
 
     Yields:

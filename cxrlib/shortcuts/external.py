@@ -1,84 +1,276 @@
-"""The external test: an arm on a collection from elsewhere, none of whose patients it knows."""
+"""The external test: a trained run on cohorts from elsewhere, none of whose patients it knows.
+
+What a run makes of a cohort is kept in its folder, in external/NAME (see `study.runs`).
+"""
+
+import dataclasses
+import functools
+import re
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from cxrlib import cohort as cohorts
-from cxrlib import files, heatmaps, images, study, targets
+from cxrlib import files, heatmaps, images, metrics, study, targets
+from cxrlib.cohort import audit, duplicates
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.images import lungs
-from cxrlib.shortcuts.asking import asker
+from cxrlib.labels import GROUPS
+from cxrlib.study import experiments, profiles, runs
+from cxrlib.targets import TARGETS
+
+SHARED = {
+    "patient": "patient in the training cohort",
+    "publication": "publication in the training cohort",
+}
+PICTURE, UNREADABLE = "picture in the training cohort", "unreadable"
+"""Why a radiograph is not tested, beside what its reader says (`cohort.left_out`)."""
+
+CALLED = ("COVID", "Pneumonia", "Normal")
+"""Targets of which it is told how often each group is called so."""
+
+_LEGAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_BATCH = 16
 
 
-def test(profile, experiment, arm, root):
-    """Tests a trained arm on a collection from elsewhere, none of whose patients it has seen.
+class Tested(NamedTuple):
+    """What came of a test: the cohort's name, its folder, and the tables that were written there.
 
-    Radiographs that share a publication with the cohort are left out, too. Writes external.csv
-    in the run folder and, of Cohen et al.'s collection, findings.csv: what became of each finding.
+    attention is None where no outlines of lungs were given.
+    """
+
+    name: str
+    folder: Path
+    predictions: pd.DataFrame
+    left_out: pd.DataFrame
+    attention: pd.DataFrame | None = None
+
+
+def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines=None):
+    """Tests a run on a cohort from elsewhere, and writes what came of it to external/NAME.
 
     Args:
-        profile: The study's profile.
-        experiment: An `Experiment`.
-        arm: One of its arms; it is trained if it is not yet.
-        root: The collection, as `cohort.read` takes it: Cohen et al.'s, or a user's own table.
+        run: A finished `runs.Run`, with its network.
+        place: The cohort, as `cohort.read` takes it: Cohen et al.'s, or a user's own table.
+        trained: The cohort that the run was drawn from (see `trained_on`): radiographs of its
+            patients, publications and pictures are left out. None: nobody can tell which these are.
+        name: Of the cohort; None: that of the folder, or of the table without its ending.
+        keep_duplicates: Test also on pictures that are in the training cohort.
+        outlines: Folder of lung masks and boxes, as `lungs.join` takes it: where the run looks is
+            then measured, too.
 
     Returns:
-        The predictions, as `training.predict` returns them.
+        `Tested`.
 
     Raises:
-        InputError: The collection cannot be read or holds nobody new, or the arm could not be run.
+        InputError: The run has no network, the cohort cannot be read, nothing of it is left, its
+            name is none, other radiographs are kept under it, or no lungs are outlined.
     """
-    run, collection = _elsewhere(profile, experiment, arm, root)
-    predictions = asker(profile, experiment, arm)(collection)
-    files.write_csv(predictions.drop(columns=["split", "copy"]), run.folder / "external.csv")
-    if "finding" in collection:
-        files.write_csv(cohorts.count_findings(root), run.folder / "findings.csv")
-    return predictions
+    name = named(place, name)
+    model, folder = run.network, run.folder / "external" / name
+    radiographs, left_out = select(place, trained, keep_duplicates)
+    if radiographs.empty:
+        why = ", ".join(f"{n} {reason}" for reason, n in counted(left_out).items())
+        raise InputError(f"{place} has nothing left to test {run.experiment} {run.arm} on: {why}")
+    _refuse_namesake(run, name, radiographs)
+    known = None if outlines is None else _outlined(radiographs, outlines, place)
+    predictions = _ask(run, model, radiographs)
+    measured = None if known is None else lung_attention(run, model, known)
+    tables = {"predictions": predictions, "left-out": left_out, "attention": measured}
+    if "finding" in radiographs:
+        tables["findings"] = cohorts.count_findings(place)
+    for path in folder.glob("*.csv"):
+        path.unlink()  # of another test, with other radiographs left out
+    for what, table in tables.items():
+        if table is not None:
+            files.write_csv(table, folder / f"{what}.csv")
+    return Tested(name, folder, predictions, left_out, measured)
 
 
-def lung_attention(profile, experiment, arm, root, outlines):
-    """Measures where a trained arm looks in radiographs from elsewhere whose lungs are known.
+def named(place, name=None):
+    """Returns what a cohort is called: the name given, or that of its folder or table.
 
-    Each is explained for the target of its group. Writes attention.csv in the run folder.
+    Raises:
+        InputError: It has other letters than `A-Z a-z 0-9 - _ .`, begins with a dot or is long.
+    """
+    path = Path(place).absolute()  # links keep the name that they were given
+    path = path.resolve() if path.name == ".." else path
+    name = name if name is not None else path.stem if path.is_file() else path.name
+    if not _LEGAL.fullmatch(name):
+        raise InputError(
+            f"{name!r} is no name of a cohort: give one with --name, of letters, digits, -, _ and ."
+        )
+    return name
+
+
+def trained_on(run):
+    """Returns the cohort that a run's radiographs were drawn from, as its run.json describes it.
+
+    Returns:
+        A cohort; None where it is not at hand, or the run does not say.
+    """
+    try:
+        return study.everything(profiles.from_mapping(run.info["profile"]))
+    except (InputError, KeyError):
+        return None
+
+
+def select(place, trained=None, keep_duplicates=False):
+    """Reads a cohort from elsewhere, and leaves out what would be no test.
 
     Args:
-        profile, experiment, arm, root: As `test` takes them.
-        outlines: Folder of the lung masks and boxes, as `lungs.join` takes it.
+        place, trained, keep_duplicates: As `test` takes them.
 
     Returns:
-        DataFrame as `attention.lung_attention` returns it for the lungs, without row and copy.
+        The cohort's radiographs that are left, and a DataFrame that counts the others: reason,
+        finding and group (both "" where not known), radiographs.
 
     Raises:
-        InputError: As `test` and `lungs.join`, or nobody has outlined or boxed any lungs.
+        InputError: As `cohort.read`.
     """
-    run, collection = _elsewhere(profile, experiment, arm, root)
-    known = lungs.join(collection, outlines)
-    outlined = (known["lung_mask"] != "") | (known["lung_boxes"].map(len) > 0)
-    named = known["group"].isin(targets.GROUP_TARGET)
-    known = known[outlined & named].reset_index(drop=True)
-    if known.empty:
-        raise InputError(f"{outlines} has no lungs of the radiographs in {root}: name its own")
-    pixels = study.pixels(profile, experiment, known.drop(columns=["lung_mask", "lung_boxes"]))
-    model, parts = run.network, []
+    cohort = cohorts.read(place).assign(reason="")
+    cohort["patient"] = cohort["patient"].replace(cohorts.same_patients())
+    if trained is not None:
+        cohort["reason"] = cohorts.shared(cohort, trained).replace(SHARED)
+    left = cohort["reason"] == ""
+    described, thumbs = audit.facts_and_thumbnails(cohort[left], progress=_bar)
+    unreadable = described["error"] != ""
+    cohort.loc[described.index[unreadable], "reason"] = UNREADABLE
+    if trained is not None and not keep_duplicates and left.any() and (trained["path"] != "").all():
+        known = audit.thumbnails(trained)  # phantoms, which have no path, are nobody's picture
+        copied = duplicates.among(thumbs[~unreadable], known)
+        cohort.loc[described.index[~unreadable][copied], "reason"] = PICTURE
+    dropped = cohort[cohort["reason"] != ""].assign(radiographs=1)
+    parts = [cohorts.left_out(place), dropped.reindex(columns=list(runs.LEFT_OUT))]
+    counts = pd.concat(parts, ignore_index=True).fillna({"finding": "", "group": ""})
+    keys = ["reason", "finding", "group"]
+    counts = counts.groupby(keys, sort=False)["radiographs"].sum().astype(int).reset_index()
+    kept = cohort[cohort["reason"] == ""].drop(columns="reason").reset_index(drop=True)
+    return kept, counts
+
+
+def counted(left_out):
+    """Sums what was left out by reason alone: Series of radiographs, in the order of the table."""
+    return left_out.groupby("reason", sort=False)["radiographs"].sum()
+
+
+def scores(predictions):
+    """Measures how well a run puts the radiographs of a cohort in order, target by target.
+
+    Args:
+        predictions: DataFrame with patient, y_* and p_*, as `Run.external` holds them.
+
+    Returns:
+        DataFrame, a row a target: target, n (radiographs), positives (with the target), patients,
+        auc, low, high (95 %, counting patients); the last three NaN where all have the target, or
+        none.
+    """
+    rows = []
+    for target in TARGETS:
+        truth, score = predictions[f"y_{target}"], predictions[f"p_{target}"]
+        found = metrics.auc(truth, score, predictions["patient"])
+        patients = predictions["patient"].nunique()
+        rows.append((target, len(truth), int(truth.sum()), patients, *found))
+    names = ["target", "n", "positives", "patients", "auc", "low", "high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def called(predictions, threshold=0.5):
+    """Measures how often the radiographs of each group are called COVID, Pneumonia and Normal.
+
+    Args:
+        predictions: As `scores` takes them, with group.
+        threshold: Probability from which on a target is said to be there.
+
+    Returns:
+        DataFrame, a row a target and group: target, group (those that there are, COVID last), n,
+        patients, share, low, high (95 %, counting patients).
+    """
+    rows = []
+    for target in CALLED:
+        for group in [group for group in GROUPS if group in set(predictions["group"])]:
+            part = predictions[predictions["group"] == group]
+            found = metrics.share(part[f"p_{target}"] >= threshold, part["patient"])
+            rows.append((target, group, len(part), part["patient"].nunique(), *found))
+    names = ["target", "group", "n", "patients", "share", "low", "high"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def tested(profile):
+    """Returns the runs that were tested elsewhere: those kept in results/, and a study's own.
+
+    Args:
+        profile: The study's profile; all its seeds and folds count.
+    """
+    kept, own = files.root() / "results", [study.folder(trial) for trial in profile.trials]
+    folders = [folder for folder in (kept, *own) if next(folder.rglob("run.json"), None)]
+    return [run for folder in folders for run in runs.load_all(folder) if run.external]
+
+
+def lung_attention(run, model, known):
+    """Measures where a run looks in radiographs whose lungs are known.
+
+    Each is explained for the target of its group.
+
+    Args:
+        run: A finished `runs.Run`.
+        model: Its network.
+        known: A cohort of the four groups, as `lungs.join` returns it, each with its lungs.
+
+    Returns:
+        DataFrame as `attention.lung_attention` returns it for the lungs, without row.
+    """
+    pixels, parts = _pixels(run, known.drop(columns=["lung_mask", "lung_boxes"])), []
     for start in range(0, len(known), heatmaps.BATCH):  # so that memory does not grow with them
         for group, rows in known.iloc[start : start + heatmaps.BATCH].groupby("group"):
             target = targets.GROUP_TARGET[group]
             maps = heatmaps.explain(model, np.asarray(pixels[rows.index]), target)
-            masks = (lungs.mask(row, profile.image_size) for _, row in rows.iterrows())
-            placed = ({"lungs": images.place(mask, experiment.treatment)} for mask in masks)
+            masks = (lungs.mask(row, run.info["image_size"]) for _, row in rows.iterrows())
+            placed = ({"lungs": images.place(mask, run.treatment)} for mask in masks)
             parts.append(attention.lung_attention(maps, rows, placed))
-    measured = pd.concat(parts, ignore_index=True).drop(columns=["row", "copy"])
-    files.write_csv(measured, run.folder / "attention.csv")
-    return measured
+    return pd.concat(parts, ignore_index=True).drop(columns="row")
 
 
-def _elsewhere(profile, experiment, arm, root):
-    """Returns a finished run, and the radiographs from elsewhere to test it on."""
-    run = study.train(profile, experiment, arm)
-    if not run.finished:
-        raise InputError(f"{run.experiment} {run.arm} was not run: {run.info['reason']}")
-    collection = cohorts.apart(cohorts.read(root), study.everything(profile))
-    if collection.empty:
-        raise InputError(f"{root} has nobody whom {run.experiment} {run.arm} has not seen")
-    return run, collection.assign(split="test", copy=0)
+def _outlined(radiographs, outlines, place):
+    """Returns the radiographs of the four groups whose lungs somebody has outlined or boxed."""
+    known = lungs.join(radiographs, outlines)
+    outlined = (known["lung_mask"] != "") | (known["lung_boxes"].map(len) > 0)
+    known = known[outlined & known["group"].isin(targets.GROUP_TARGET)].reset_index(drop=True)
+    if known.empty:
+        raise InputError(f"{outlines} has no lungs of the radiographs in {place}: name its own")
+    return known
+
+
+def _ask(run, model, radiographs):
+    """Predicts radiographs: DataFrame of file, group, patient, y_* and p_*."""
+    from cxrlib.networks import training  # seconds: Keras comes with it
+
+    table = radiographs.assign(split="test", copy=0)
+    answers = training.predict(model, _pixels(run, table), table, ("test",), _BATCH)
+    return answers.drop(columns=["split", "copy"])
+
+
+def _pixels(run, radiographs):
+    """Returns radiographs as the run's own were treated, row by row."""
+    cover, size = run.info.get("cover", "none"), run.info["image_size"]
+    profile = profiles.Profile(cohort="folder", image_size=size, cover=cover)
+    experiment = dataclasses.replace(
+        experiments.A, name=run.treatment.replace("+", "-"), treatment=run.treatment
+    )
+    return study.pixels(profile, experiment, radiographs.assign(copy=0))
+
+
+def _refuse_namesake(run, name, radiographs):
+    """Refuses to write over what was made of another cohort that has the same name."""
+    there = run.external.get(name)
+    if there is not None and not set(there["file"]) & set(radiographs["file"].astype(str)):
+        raise InputError(
+            f"{run.folder / 'external' / name} holds other radiographs: give these another --name"
+        )
+
+
+_bar = functools.partial(tqdm, desc="radiographs", unit="image", delay=2, disable=None)

@@ -4,11 +4,15 @@ run.json          experiment, arm, state, profile, schedule, fingerprint, versio
 history.csv       one row an epoch
 predictions.csv   probabilities of the validation and test radiographs
 metrics.csv       the measures on the test radiographs
-external.csv      probabilities of radiographs from elsewhere, where the run was tested on some
-findings.csv      what became of each finding there
-attention.csv     how much of its heatmap lies in the lungs of each radiograph there
 model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
+
+and, for each cohort from elsewhere that the run was tested on, a folder external/NAME:
+
+predictions.csv   probabilities of its radiographs
+left-out.csv      how many of its radiographs were not tested, and why
+findings.csv      what became of each finding, of Cohen et al.'s collection
+attention.csv     how much of a heatmap lies in the lungs, where they are outlined
 """
 
 import errno
@@ -29,12 +33,13 @@ from cxrlib.columns import anything, number, one_of, text, whole
 from cxrlib.errors import InputError, printable
 from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root
 from cxrlib.networks import ARCHITECTURES
+from cxrlib.study import experiments
 from cxrlib.targets import GROUPS, TARGETS
 
-KEPT = (
-    "run.json", "history.csv", "predictions.csv", "metrics.csv", "external.csv", "findings.csv",
-    "attention.csv",
-)  # fmt: skip
+KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
+ELSEWHERE = ("predictions.csv", "left-out.csv", "findings.csv", "attention.csv")
+"""Tables that are kept of a run, and of each cohort from elsewhere that it was tested on."""
+
 FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "split", "seed")
 """What run.json says of every run; it says more of one that was trained."""
 
@@ -70,6 +75,7 @@ ATTENTION = {
     "pointing": number(0, 1, missing=True), "area": number(0, 1), "gaussian": number(0, 1),
 }  # fmt: skip
 FINDINGS = {"finding": text, "group": anything, "reason": anything, "radiographs": whole()}
+LEFT_OUT = {"reason": text, "finding": anything, "group": anything, "radiographs": whole(1)}
 """What each table of a run must hold: column -> its check (see `columns`)."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -215,22 +221,39 @@ class Run:
         return tuple(rows.loc[(target, metric), ["value", "low", "high"]])
 
     @property
-    def external(self):
-        """DataFrame as `predictions`, of radiographs from elsewhere; None if not tested there."""
-        path = self.folder / "external.csv"
-        return columns.read(path, EXTERNAL) if path.exists() else None
+    def treatment(self):
+        """What was done to its radiographs, one of `images.TREATMENTS`."""
+        # Older runs name their experiment alone.
+        return self.info.get("treatment") or experiments.find(self.experiment).treatment
 
     @property
-    def findings(self):
-        """DataFrame as `cohort.count_findings` returns it; None if not tested elsewhere."""
-        path = self.folder / "findings.csv"
+    def external(self):
+        """Dict: cohort from elsewhere, sorted -> DataFrame as `predictions`, of its radiographs."""
+        return self._elsewhere("predictions.csv", EXTERNAL)
+
+    @property
+    def attention_elsewhere(self):
+        """Dict as `external` -> DataFrame as `external.lung_attention` returns it."""
+        return self._elsewhere("attention.csv", ATTENTION)
+
+    def left_out(self, name):
+        """DataFrame of a cohort from elsewhere: reason, finding, group, radiographs not tested."""
+        return columns.read(self._of_cohort(name) / "left-out.csv", LEFT_OUT, empty=True)
+
+    def findings(self, name):
+        """DataFrame as `cohort.count_findings` returns it; None of a cohort without findings."""
+        path = self._of_cohort(name) / "findings.csv"
         return columns.read(path, FINDINGS) if path.exists() else None
 
-    @property
-    def attention(self):
-        """DataFrame as `external.lung_attention` returns it; None if not measured."""
-        path = self.folder / "attention.csv"
-        return columns.read(path, ATTENTION) if path.exists() else None
+    def _elsewhere(self, table, checks):
+        paths = sorted((self.folder / "external").glob(f"[!.]*/{table}"))
+        return {path.parent.name: columns.read(path, checks) for path in paths}
+
+    def _of_cohort(self, name):
+        folder = self.folder / "external" / name
+        if not folder.is_dir():
+            raise InputError(f"the run in {self.folder} was not tested on {name}: `cxr external`")
+        return folder
 
     @property
     def network(self):
@@ -303,7 +326,7 @@ def load_all(folder):
     Raises:
         InputError: There is none.
     """
-    told = sorted(Path(folder).rglob("run.json"))
+    told = sorted(path for path in Path(folder).rglob("run.json") if path.is_file())
     # What a killed unpacking left lies in a hidden folder.
     found = [load(path.parent) for path in told if "/." not in f"/{path.relative_to(folder)}"]
     if not found:
@@ -347,8 +370,7 @@ def keep(runs, folder):
     Args:
         runs: Finished or not-run runs.
         folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
-            metrics.csv go, and where there are some external.csv, findings.csv, attention.csv,
-            mean-heatmaps.npy and model.keras.
+            metrics.csv go, and where there are some external/, mean-heatmaps.npy and model.keras.
 
     Returns:
         Paths of the folders written.
@@ -372,12 +394,23 @@ def keep(runs, folder):
                     shutil.copyfile(run.folder / name, temporary)
             else:
                 (target / name).unlink(missing_ok=True)  # of a run that was there before
+        _keep_elsewhere(run, target)
         (target / "mean-heatmaps.npy").unlink(missing_ok=True)
         if is_real:
             with replacing(target / "mean-heatmaps.npy") as temporary:
                 np.save(temporary, mean_heatmaps(run))
         written.append(target)
     return written
+
+
+def _keep_elsewhere(run, target):
+    """Copies what a run made of cohorts from elsewhere, in the place of what was there before."""
+    shutil.rmtree(target / "external", ignore_errors=True)
+    for name in run.external:
+        for path in (run.folder / "external" / name).iterdir():
+            if path.name in ELSEWHERE:
+                with replacing(target / "external" / name / path.name) as temporary:
+                    shutil.copyfile(path, temporary)
 
 
 def mean_heatmaps(run):
@@ -495,9 +528,11 @@ def check(run):
     Raises:
         InputError: One of its files is damaged; the message names it.
     """
-    for name in ("history", "predictions", "metrics", "heatmaps", "external", "attention"):
+    for name in ("history", "predictions", "metrics", "heatmaps"):
         if next(run.folder.glob(f"{name}.*"), None) is not None:
             getattr(run, name)
+    for name in (*run.external, *run.attention_elsewhere):
+        run.left_out(name)
 
 
 _LARGEST = 2**34
@@ -530,20 +565,30 @@ def join_histories(runs):
     return _joined(runs, "history")
 
 
-def join_attention(runs):
-    """Joins what finished runs looked at in radiographs from elsewhere, as `join_metrics` does."""
-    return _joined(runs, "attention")
+def join_attention(runs, name):
+    """Joins where finished runs looked in a cohort from elsewhere, as `join_metrics` does.
+
+    Args:
+        runs: Runs; those that were not measured there are passed over.
+        name: Of the cohort.
+    """
+    parts = [
+        _with_names(run, run.attention_elsewhere[name])
+        for run in runs
+        if run.finished and name in run.attention_elsewhere
+    ]
+    return only_finished(parts)
 
 
 def _joined(runs, what):
+    return only_finished([_with_names(run, getattr(run, what)) for run in runs if run.finished])
+
+
+def _with_names(run, table):
+    """Returns a table of a run with the run's names before its columns."""
     keys = ("experiment", "arm", "architecture", "weights")
-    parts = [
-        getattr(run, what).assign(**{key: run.info[key] for key in keys})
-        for run in runs
-        if run.finished
-    ]
-    joined = only_finished(parts)
-    return joined[[*keys, *joined.columns.drop(list(keys))]]
+    names = pd.DataFrame({key: run.info[key] for key in keys}, table.index)
+    return names.join(table.drop(columns=list(keys), errors="ignore"))
 
 
 def only_finished(parts):
