@@ -7,7 +7,7 @@ import pytest
 
 from cxrlib import phantom
 from cxrlib.heatmaps import attention
-from cxrlib.pages import figures
+from cxrlib.pages import answers, figures
 from cxrlib.study import runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
@@ -205,3 +205,52 @@ def test_groups_and_targets_that_were_not_tested_are_left_out(these, radiographs
     answers = pd.read_csv(run.folder / "predictions.csv").assign(y_COVID=0)
     answers.to_csv(run.folder / "predictions.csv", index=False)
     assert len(figures.decision([runs.load(run.folder)]).axes[0].lines) == 1  # the zero alone
+
+
+def test_answers_here_and_elsewhere_stand_side_by_side_with_their_auc(tmp_path):
+    said = make_run(tmp_path).test_predictions
+    figure = answers.probabilities({"A": said, "C": said}, {"A": said, "C": said[:11]})
+    titles = [axis.get_title() for axis in figure.axes]
+    assert [title.split(": AUC")[0] for title in titles] == [
+        "A, test split", "A, new patients", "C, test split", "C, new patients"
+    ]  # fmt: skip
+    assert "AUC nan" in titles[3]  # no COVID among the first eleven
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["COVID (5)", "others (15)"]
+
+
+def test_each_answer_that_fits_no_group_is_counted_as_other():
+    table = pd.DataFrame({"group": ["normal", "normal", "covid"]})
+    table[[f"p_{target}" for target in TARGETS]] = [
+        [0.9, 0.1, 0.1, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1, 0.1], [0.1, 0.9, 0.9, 0.1, 0.5]
+    ]  # fmt: skip
+    counts = answers.confusion(table)
+    assert list(counts.index) == ["normal", "covid"]
+    assert counts.loc["normal"].tolist() == [1, 0, 0, 0, 1]
+    assert counts.loc["covid", "COVID"] == 1
+
+
+def test_confusions_have_a_panel_a_run(tmp_path):
+    these = [make_run(tmp_path, experiment=letter) for letter in "ABC"]
+    figure = answers.confusions([*these, make_run(tmp_path, "resnet50")])
+    shown = [axis.get_title() for axis in figure.axes if axis.axison]
+    assert shown == [f"{letter}\u2002Efficient" for letter in "ABC"] + ["A\u2002ResNet-50 (random)"]
+
+
+def test_models_without_lungs_stand_beside_networks(tmp_path):
+    run = make_run(tmp_path)
+    models = pd.DataFrame(
+        {"features": ["border"], "auc": [0.99], "low": [0.9], "high": [1.0]}
+    ).assign(target="COVID", tested="by patient")
+    axis = answers.without_lungs(models, [run], [run.test_predictions]).axes[0]
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    assert names == ["border alone", "A\u2002Efficient"]
+
+
+def test_mean_heatmaps_have_a_line_a_run_and_the_lungs_drawn_in():
+    maps = {"A": np.ones((4, 64, 64)), "C": np.full((4, 64, 64), np.nan)}
+    lungs = np.zeros((64, 64))
+    lungs[16:48, 16:48] = 1
+    figure = answers.mean_heatmaps(maps, {"A": lungs, "C": None})
+    drawn = [len(axis.collections) for axis in figure.axes[:8]]
+    assert drawn == [1, 1, 1, 1, 0, 0, 0, 0]

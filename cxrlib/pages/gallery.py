@@ -14,9 +14,8 @@ import numpy as np
 from matplotlib import colormaps
 
 from cxrlib import images, metrics
-from cxrlib.labels import arm_label
+from cxrlib.labels import GROUPS, arm_label
 from cxrlib.networks import ARCHITECTURES
-from cxrlib.pages.figures import GROUPS
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
 LIMIT = 300

@@ -165,10 +165,8 @@ def verdicts(compared):
         for row in part.itertuples():
             name = "Harsh accuracy" if row.target == "all" else f"{row.target} {row.metric}"
             cells[f"{name}, paper"] = interval(row.paper, row.paper_low, row.paper_high)
-            cells["here" + "\u200b" * (row.target != "all")] = (
-                interval(row.value, row.low, row.high) if seeds else "–"
-            )
-            cells[f"{name} of the paper"] = row.verdict
+            here = interval(row.value, row.low, row.high) if seeds else "–"
+            cells |= {f"{name}, here": here, f"{name}: verdict": row.verdict}
         rows.append(cells)
     return pd.DataFrame(rows)
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
@@ -88,6 +89,10 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     for what, table in tables.items():
         if table is not None:
             files.write_csv(table, folder / f"{what}.csv")
+    (folder / runs.MEAN_LUNGS).unlink(missing_ok=True)
+    if known is not None and len(known) >= runs.DOZEN:
+        with files.replacing(folder / runs.MEAN_LUNGS) as temporary:
+            np.save(temporary, mean_lungs(run, known))
     return Tested(name, folder, predictions, left_out, measured)
 
 
@@ -233,6 +238,23 @@ def lung_attention(run, model, known):
             placed = ({"lungs": images.place(mask, run.treatment)} for mask in masks)
             parts.append(attention.lung_attention(maps, rows, placed))
     return pd.concat(parts, ignore_index=True).drop(columns="row")
+
+
+def mean_lungs(run, known):
+    """Averages the lungs of radiographs, treated as the run's were.
+
+    Args:
+        run: A `runs.Run`.
+        known: As `lung_attention` takes it.
+
+    Returns:
+        float16 array (64, 64): the share of the radiographs whose lungs are there.
+    """
+    masks = (lungs.mask(row, run.info["image_size"]) for _, row in known.iterrows())
+    edge = (runs.MEAN_EDGE, runs.MEAN_EDGE)
+    placed = (images.place(mask, run.treatment).astype(np.float32) for mask in masks)
+    small = (cv2.resize(mask, edge, interpolation=cv2.INTER_AREA) for mask in placed)
+    return (sum(small) / len(known)).astype(np.float16)
 
 
 def _outlined(radiographs, outlines, place):

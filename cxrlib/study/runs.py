@@ -37,7 +37,8 @@ from cxrlib.study import experiments
 from cxrlib.targets import GROUPS, TARGETS
 
 KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
-ELSEWHERE = ("predictions.csv", "left-out.csv", "findings.csv", "attention.csv")
+MEAN_HEATMAPS, MEAN_LUNGS = "mean-heatmaps.npy", "mean-lungs.npy"
+ELSEWHERE = ("predictions.csv", "left-out.csv", "findings.csv", "attention.csv", MEAN_LUNGS)
 """Tables that are kept of a run, and of each cohort from elsewhere that it was tested on."""
 
 FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "split", "seed")
@@ -236,6 +237,11 @@ class Run:
         """Dict as `external` -> DataFrame as `external.lung_attention` returns it."""
         return self._elsewhere("attention.csv", ATTENTION)
 
+    def mean_lungs(self, name):
+        """float16 array (64, 64) as `external.mean_lungs` returns it; None if not outlined."""
+        path = self._of_cohort(name) / MEAN_LUNGS
+        return _read_means(path, (MEAN_EDGE, MEAN_EDGE)) if path.exists() else None
+
     def left_out(self, name):
         """DataFrame of a cohort from elsewhere: reason, finding, group, radiographs not tested."""
         return columns.read(self._of_cohort(name) / "left-out.csv", LEFT_OUT, empty=True)
@@ -395,9 +401,9 @@ def keep(runs, folder):
             else:
                 (target / name).unlink(missing_ok=True)  # of a run that was there before
         _keep_elsewhere(run, target)
-        (target / "mean-heatmaps.npy").unlink(missing_ok=True)
+        (target / MEAN_HEATMAPS).unlink(missing_ok=True)
         if is_real:
-            with replacing(target / "mean-heatmaps.npy") as temporary:
+            with replacing(target / MEAN_HEATMAPS) as temporary:
                 np.save(temporary, mean_heatmaps(run))
         written.append(target)
     return written
@@ -423,10 +429,9 @@ def mean_heatmaps(run):
         float16 array (4, 64, 64) in [0, 255], in the order of `GROUPS`; NaN for a group of fewer
         than a dozen radiographs, whose average might show one of them.
     """
-    kept = run.folder / "mean-heatmaps.npy"
+    kept = run.folder / MEAN_HEATMAPS
     if kept.exists():
-        with reading(kept):
-            return np.load(kept)
+        return _read_means(kept, (len(GROUPS), MEAN_EDGE, MEAN_EDGE))
     groups, maps = run.test_predictions["group"], run.heatmaps
     means = np.full((len(GROUPS), MEAN_EDGE, MEAN_EDGE), np.nan, np.float16)
     for mean, group in zip(means, GROUPS):
@@ -435,6 +440,14 @@ def mean_heatmaps(run):
             whole = np.mean(maps[rows], axis=0, dtype=np.float32)
             mean[:] = cv2.resize(whole, (MEAN_EDGE, MEAN_EDGE), interpolation=cv2.INTER_AREA)
     return means
+
+
+def _read_means(path, shape):
+    with reading(path):
+        means = np.load(path)
+        if means.dtype != np.float16 or means.shape != shape:
+            raise ValueError(f"{means.dtype} of shape {means.shape}: no means over radiographs")
+        return means
 
 
 def _refuse_moved(run):
