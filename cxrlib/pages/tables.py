@@ -504,7 +504,9 @@ def splits(runs, others):
 def findings(counts):
     """Tabulates what a collection's findings mean here (see `cohort.count_findings`)."""
     shown = counts.assign(group=counts["group"].replace("", "left out"))
-    return shown.set_axis(["Finding", "Counts as", "Because", "Radiographs"], axis=1)
+    heads = {"finding": "Finding", "group": "Counts as", "reason": "Because"}
+    heads["radiographs"] = "Radiographs"
+    return shown[list(heads)].rename(columns=heads)
 
 
 def external(runs):
