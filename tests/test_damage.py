@@ -177,6 +177,14 @@ def test_a_file_or_patient_called_na_is_no_missing_cell(whole, tmp_path):
     assert runs.load(folder).predictions.loc[3, "file"] == "NA"
 
 
+def test_patients_1_and_01_are_two(whole, tmp_path):
+    table = pd.read_csv(whole / "predictions.csv", dtype={"patient": str})
+    table.loc[table["patient"] == "1", "patient"] = "01"
+    table.loc[table["patient"] == "2", "patient"] = "1"
+    folder = damaged(whole, tmp_path, "predictions.csv", table.to_csv(index=False).encode())
+    assert runs.load(folder).predictions["patient"].tolist() == table["patient"].tolist()
+
+
 def test_damaged_facts_are_read_or_named(whole, tmp_path):
     facts = json.loads((whole / "run.json").read_text())
     told = list(cuts_and_rubbish((whole / "run.json").read_bytes(), "facts"))

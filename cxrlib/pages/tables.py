@@ -580,8 +580,8 @@ def shares(predictions):
 def _tested(run, name):
     """Returns a run's arm, how it was trained, and the name of a cohort that it was tested on."""
     how = f"{split_label(run.info['split'])}, {run.info['image_size']} px, seed {run.info['seed']}"
-    kept = "results" in run.folder.parts
-    return run_label(*run.key), how if kept else f"{how}, this copy", name
+    own = run.folder.absolute().parents[2].name == "runs"
+    return run_label(*run.key), f"{how}, this copy" if own else how, name
 
 
 def _auc(found):

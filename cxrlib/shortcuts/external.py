@@ -271,7 +271,7 @@ def _pixels(run, radiographs):
 def _refuse_namesake(run, name, radiographs):
     """Refuses to write over what was made of another cohort that has the same name."""
     there = run.external.get(name)
-    if there is not None and not set(there["file"]) & set(radiographs["file"].astype(str)):
+    if there is not None and not set(there["file"]) & set(radiographs["file"]):
         raise InputError(
             f"{run.folder / 'external' / name} holds other radiographs: give these another --name"
         )
