@@ -246,7 +246,10 @@ def external(
     options = {"name": name, "keep_duplicates": keep_duplicates, "outlines": lungs}
     _say_tested(tested, elsewhere.test(tested, places[0], trained, **options))
     if trained is None:
-        _say(f"{tested.info['cohort']} is not at hand: no patients and pictures were compared")
+        _say(
+            f"{tested.info['cohort']}, which it was trained on, is not at hand: patients and"
+            " pictures could not be compared"
+        )
 
 
 def _trained(experiment, arm, profile):

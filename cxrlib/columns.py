@@ -66,7 +66,9 @@ def read(path, columns, empty=False):
         _refuse_cut(path)
         numbers = [name for name, check in columns.items() if check not in (text, anything)]
         blank = {name: ["", "nan", "NaN"] for name in numbers}
-        table = pd.read_csv(path, keep_default_na=False, na_values=blank, low_memory=False)
+        words = {name: str for name, check in columns.items() if check is text}  # 007 stays 007
+        options = {"keep_default_na": False, "na_values": blank, "low_memory": False}
+        table = pd.read_csv(path, dtype=words, **options)
         lost = [name for name in columns if name not in table]
         if lost:
             raise ValueError(f"no column {lost[0]}")

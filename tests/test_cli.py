@@ -178,8 +178,9 @@ def test_bad_input_ends_a_process_in_one_line_and_status_2(project):
     assert outcome.stderr.startswith("cxr: ") and outcome.stderr.count("\n") == 1
 
 
-def test_predicting_before_a_study_has_run_says_what_to_run(project, refused):
-    assert "`cxr study` trains it" in refused("predict", "radiograph.png")
+def test_predicting_without_the_released_network_says_how_to_have_it_back(project, refused):
+    line = refused("predict", "radiograph.png")
+    assert "run.json is not there: `git checkout results/coronahack-224/C/efficient`" in line
     assert "no run in nowhere" in refused("explain", "radiograph.png", "--run", "nowhere")
 
 

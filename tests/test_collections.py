@@ -80,13 +80,15 @@ def test_every_finding_has_one_meaning_and_those_left_out_a_reason():
 
 def test_what_shares_a_patient_or_a_publication_with_training_is_no_external_test(cohen):
     trained = pd.DataFrame({"patient": ["cohen-6"], "publication": ["c.org"]})
-    rest = cohort.apart(cohen.reset_index(), trained)
-    assert list(rest["file"]) == ["a.jpg", "b.jpg"]
+    cohen = cohen.reset_index()
+    shared = cohort.shared(cohen, trained)
+    assert list(cohen["file"][shared == ""]) == ["a.jpg", "b.jpg"]
+    assert set(shared) == {"", "patient", "publication"}
 
 
 def test_unknown_publications_do_not_count_as_shared(cohen):
     trained = pd.DataFrame({"patient": ["cohen-99"], "publication": [""]})
-    assert len(cohort.apart(cohen.reset_index(), trained)) == len(cohen)
+    assert (cohort.shared(cohen.reset_index(), trained) == "").all()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real radiographs in ../shared")
@@ -95,7 +97,13 @@ def test_the_real_collection_has_no_patient_of_coronahack():
     collection = cohort.read_covid_chestxray(SHARED / "covid-chestxray-224")
     assert len(collection) == 442
     assert not set(collection["patient"]) & set(trained["patient"])
-    assert len(collection) - len(cohort.apart(collection, trained)) == 9
+    assert cohort.shared(collection, trained).value_counts().to_dict() == {
+        "": 433,
+        "publication": 9,
+    }
+    counted = cohort.left_out(SHARED / "covid-chestxray-224")
+    assert set(counted["reason"]) == {cohort.UNSETTLED}
+    assert counted["radiographs"].sum() == 505 - 442
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real radiographs in ../shared")

@@ -13,10 +13,15 @@ import pytest
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.pages import tables
+from cxrlib.shortcuts import external as elsewhere
 from cxrlib.study import runs
 from tests.conftest import make_run
 
-TABLES = ("history", "predictions", "metrics", "external", "attention")
+ELSEWHERE = "external/mine"
+TABLES = (
+    "history", "predictions", "metrics", f"{ELSEWHERE}/predictions", f"{ELSEWHERE}/attention",
+    f"{ELSEWHERE}/left-out", f"{ELSEWHERE}/findings",
+)  # fmt: skip
 VALUES = (
     None, True, -1, 1.5, float("nan"), float("inf"), 10**400, "", "x", "../x", "<img src=x>", [],
     {}, {"epochs": "3"}, [["deep"]], "a\nb",
@@ -28,10 +33,15 @@ def whole(tmp_path_factory):
     """A finished run that was also tested elsewhere."""
     run = make_run(tmp_path_factory.mktemp("damage") / "runs" / "study-1")
     test = run.test_predictions
-    test.drop(columns=["split", "copy"]).to_csv(run.folder / "external.csv", index=False)
+    folder = run.folder / ELSEWHERE
+    folder.mkdir(parents=True)
+    test.drop(columns=["split", "copy"]).to_csv(folder / "predictions.csv", index=False)
     shares = dict.fromkeys(("energy", "pointing", "area", "gaussian"), 0.5)
     placed = test[["file", "group", "patient"]].assign(target="COVID", region="lungs", **shares)
-    placed.to_csv(run.folder / "attention.csv", index=False)
+    placed.to_csv(folder / "attention.csv", index=False)
+    counts = {"finding": list("abcdef"), "group": "", "reason": "todo", "radiographs": 5}
+    for name in ("left-out", "findings"):
+        pd.DataFrame(counts).to_csv(folder / f"{name}.csv", index=False)
     return run.folder
 
 
@@ -49,14 +59,30 @@ def used(folder):
 
 
 def _of_external(folder):
-    tables.external([runs.load(folder)])
+    run = runs.load(folder)
+    tables.external([run])
+    tables.called([run])
 
 
 def _of_attention(folder):
-    attention.summary(runs.load(folder).attention, ["target", "region"])
+    attention.summary(runs.load(folder).attention_elsewhere["mine"], ["target", "region"])
 
 
-USED = {"external": _of_external, "attention": _of_attention}
+def _of_left_out(folder):
+    elsewhere.counted(runs.load(folder).left_out("mine"))
+
+
+def _of_findings(folder):
+    tables.findings(runs.load(folder).findings("mine"))
+
+
+USED = {
+    f"{ELSEWHERE}/{name}": use
+    for name, use in (
+        ("predictions", _of_external), ("attention", _of_attention), ("left-out", _of_left_out),
+        ("findings", _of_findings),
+    )
+}  # fmt: skip
 """What reads a table, where that is another function than `used`."""
 
 
@@ -119,7 +145,8 @@ def test_a_damaged_table_is_read_or_named(whole, tmp_path, name):
     told += [changed.to_csv(index=False).encode() for changed in spoilt(table)]
     told.append(table.to_csv(index=True).encode())
     read = USED.get(name, used)
-    ended = [outcome(damaged(whole, tmp_path, path.name, content), read) for content in told]
+    name = f"{name}.csv"
+    ended = [outcome(damaged(whole, tmp_path, name, content), read) for content in told]
     assert len(ended) > 60
     assert ended.count("named") > len(ended) / 3
     assert ended.count("read") > 3
@@ -130,8 +157,9 @@ def test_a_damaged_table_is_read_or_named(whole, tmp_path, name):
     [
         ("predictions", "p_COVID", 1.5), ("predictions", "p_COVID", "nan"),
         ("predictions", "y_COVID", 2), ("predictions", "split", "tset"),
-        ("external", "p_COVID", -0.1), ("metrics", "metric", "acuracy"), ("metrics", "value", 80),
-        ("history", "epoch", 7), ("history", "val_loss", "low"), ("attention", "energy", 40),
+        (f"{ELSEWHERE}/predictions", "p_COVID", -0.1), (f"{ELSEWHERE}/attention", "energy", 40),
+        (f"{ELSEWHERE}/left-out", "radiographs", 0.5), ("metrics", "metric", "acuracy"),
+        ("metrics", "value", 80), ("history", "epoch", 7), ("history", "val_loss", "low"),
     ],
 )  # fmt: skip
 def test_a_wrong_cell_is_named_with_its_file(whole, tmp_path, name, column, value):
@@ -147,6 +175,14 @@ def test_a_file_or_patient_called_na_is_no_missing_cell(whole, tmp_path):
     table.loc[3, ["file", "patient"]] = "NA"
     folder = damaged(whole, tmp_path, "predictions.csv", table.to_csv(index=False).encode())
     assert runs.load(folder).predictions.loc[3, "file"] == "NA"
+
+
+def test_patients_1_and_01_are_two(whole, tmp_path):
+    table = pd.read_csv(whole / "predictions.csv", dtype={"patient": str})
+    table.loc[table["patient"] == "1", "patient"] = "01"
+    table.loc[table["patient"] == "2", "patient"] = "1"
+    folder = damaged(whole, tmp_path, "predictions.csv", table.to_csv(index=False).encode())
+    assert runs.load(folder).predictions["patient"].tolist() == table["patient"].tolist()
 
 
 def test_damaged_facts_are_read_or_named(whole, tmp_path):
@@ -200,6 +236,10 @@ def rewritten(path, change):
             new.writestr(name, content)
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -215,10 +255,10 @@ def test_a_packed_run_that_is_none_is_named_and_leaves_what_was_there(packed, ch
     folder, file = packed
     (folder / "run.json").write_text((folder / "run.json").read_text() + "\n")
     rewritten(file, change)
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     with pytest.raises(InputError, match=message):
         runs.unpack(file)
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
     assert not list(folder.parents[1].rglob(".*.unpacked"))
 
 

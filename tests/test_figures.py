@@ -139,6 +139,22 @@ def test_a_phantoms_layers_are_a_panel_each_beside_its_radiograph():
     assert "−" in titles[list(phantom.LAYERS).index("air")]
 
 
+def test_roc_curves_stand_side_by_side_for_the_test_split_and_for_new_patients(tmp_path):
+    tested, other = make_run(tmp_path), make_run(tmp_path, experiment="B")
+    place = tested.folder / "external" / "mine"
+    place.mkdir(parents=True)
+    answers = tested.test_predictions.drop(columns=["copy", "split"])
+    answers.assign(p_COVID=1 - answers["y_COVID"]).to_csv(place / "predictions.csv", index=False)
+    missing = make_run(tmp_path, "resnet50", state=runs.NOT_RUN, reason="weights")
+    left, right = figures.roc([tested, other, missing], "mine").axes
+    assert [len(axis.lines) for axis in (left, right)] == [3, 2]  # the last one is the coin's
+    assert right.get_title() == "New patients (mine)"
+    assert left.lines[0].get_color() == figures.EXPERIMENT_COLOURS["A"]
+    wrong, found = right.lines[0].get_data()
+    assert found[wrong < 100].max() == 0  # a network that has it the wrong way round
+    assert (left.get_xlim(), left.get_ylim()) == (right.get_xlim(), right.get_ylim())
+
+
 def test_scores_have_a_panel_for_each_group_that_says_how_many(these):
     figure = figures.scores(these[0])
     counts = these[0].test_predictions["group"].value_counts()

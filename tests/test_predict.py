@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib import cli, heatmaps, images, phantom, predict
+from cxrlib import cli, heatmaps, images, metrics, phantom, predict
 from cxrlib.errors import InputError
 from cxrlib.networks import models
 from cxrlib.networks.backend import keras
 from cxrlib.study import runs
 from cxrlib.targets import TARGETS
-from tests.conftest import make_run
+from tests.conftest import ROOT, make_run
 
 SIZE = 121
 
@@ -118,15 +118,57 @@ def test_a_run_that_has_no_network_says_how_to_get_one(tmp_path):
         predict.predict(lost, [])
 
 
-def test_by_default_the_run_of_c_with_the_lowest_validation_loss_answers(tmp_path):
-    with pytest.raises(InputError, match="no finished run of experiment C .*--run"):
-        predict.default(tmp_path)
-    make_run(tmp_path, experiment="A")
-    make_run(tmp_path, "resnet50", experiment="C")
-    better = make_run(tmp_path, experiment="C")
-    history = better.history.assign(val_loss=0.1)
-    history.to_csv(better.folder / "history.csv", index=False)
-    assert predict.default(tmp_path).arm == better.arm
+def release(project):
+    """Puts a network that has learnt nothing where the released one is."""
+    folder = project / predict.RELEASED
+    made = make_run(folder.parents[1], experiment="C", image_size=SIZE, cohort="coronahack")
+    models.build("efficient", SIZE).save(made.folder / "model.keras")
+    return runs.load(made.folder.rename(folder))
+
+
+def test_by_default_the_released_network_answers_and_nothing_is_trained(
+    project, files, monkeypatch, capsys
+):
+    line = "model.keras is not there: `git checkout results/coronahack-224/C/efficient` brings"
+    released = release(project)
+    network = (released.folder / "model.keras").rename(project / "model.keras")
+    assert cxr(monkeypatch, "predict", files[0]) == 2
+    assert line in capsys.readouterr().err
+    network.rename(released.folder / "model.keras")
+    assert cxr(monkeypatch, "predict", files[0]) == 0
+    said = capsys.readouterr().out
+    assert f"Answered by C\u2002Efficient in {released.folder}, trained on coronahack" in said
+    assert "(split by image, as in the paper) at 121 px, seed 1." in said
+    assert "It was not tested on patients from elsewhere." in said
+    assert not (project / "runs").exists()
+
+
+def test_the_run_that_is_released_is_one_of_the_kept_ones():
+    run = runs.load(ROOT / predict.RELEASED)
+    assert (run.experiment, run.finished, run.info["cohort"]) == ("C", True, "coronahack")
+    assert run.external
+    assert run.treatment == "cropped+clahe"
+
+
+def test_an_answer_comes_with_what_the_network_is_worth_elsewhere(
+    run, files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    place = run.folder / "external" / "theirs"
+    place.mkdir(parents=True)
+    answers = run.test_predictions.drop(columns=["copy", "split"])
+    answers.to_csv(place / "predictions.csv", index=False)
+    auc, low, high = metrics.auc(*answers[["y_COVID", "p_COVID", "patient"]].to_numpy().T)
+    line = f"On 20 patients from elsewhere (theirs) its AUC of COVID is {auc:.2f} ({low:.2f} to"
+    for command in ("predict", "explain"):
+        assert cxr(monkeypatch, command, files[0], "--run", run.folder) == 0
+        assert line in capsys.readouterr().out
+    (told,) = predict.described(run)["elsewhere"]
+    assert told == {
+        "cohort": "theirs", "radiographs": 20, "patients": 20, "auc": auc, "low": low, "high": high,
+    }  # fmt: skip
+    answers.assign(y_COVID=0).to_csv(place / "predictions.csv", index=False)
+    assert predict.described(run)["elsewhere"][0]["auc"] is None
 
 
 def test_the_command_prints_the_good_names_the_bad_and_fails(run, files, monkeypatch, capsys):
@@ -147,6 +189,10 @@ def test_json_is_pure_and_carries_the_notice(run, files, monkeypatch, capsys):
     shown = capsys.readouterr()
     answer = json.loads(shown.out)
     assert answer["notice"] == predict.NOTICE
+    told = ("run", "experiment", "arm", "cohort", "split", "seed")
+    expected = [str(run.folder), "C", "efficient-none", "phantom", "paper", 1]
+    assert [answer[name] for name in told] == expected
+    assert answer["elsewhere"] == []
     assert predict.NOTICE in shown.err
     good, bad, other = answer["radiographs"]
     assert set(good) == set(other) == {"file", *TARGETS}

@@ -85,7 +85,7 @@ def test_seeds_are_matched_whatever_their_folders_are_called(tmp_path):
 def test_other_radiographs_are_not_compared(tmp_path):
     one, other = make_run(tmp_path / "one"), make_run(tmp_path / "other")
     predictions = other.predictions
-    predictions["file"] += 100
+    predictions["file"] = "other-" + predictions["file"]
     predictions.to_csv(other.folder / "predictions.csv", index=False)
     assert only(reproduction.compare([one], [other]))["verdict"] == "other radiographs"
 

@@ -164,11 +164,12 @@ def test_a_network_that_is_large_is_not_kept(tmp_path):
 
 def test_keeping_a_new_run_leaves_nothing_of_the_one_before(tmp_path):
     run = make_run(tmp_path / "runs")
-    (run.folder / "external.csv").write_text("of the old network")
-    place = runs.keep([run], tmp_path / "kept")[0]
-    (run.folder / "external.csv").unlink()
+    (run.folder / "model.keras").write_text("small")
+    real = runs.Run(run.folder, {**run.info, "cohort": "coronahack"})
+    place = runs.keep([real], tmp_path / "kept")[0]
+    assert (place / "model.keras").exists()
     runs.keep([run], tmp_path / "kept")
-    assert not (place / "external.csv").exists()
+    assert not (place / "model.keras").exists()
     assert (place / "metrics.csv").exists()
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import images, phantom, shortcuts, study
+from cxrlib.errors import InputError
 from cxrlib.images import marks
 from cxrlib.shortcuts import films, ties
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
@@ -48,6 +49,19 @@ def test_without_the_lesion_everyone_is_normal_and_keeps_the_mark(tied):
     assert (healthy["mark"] == versions["tied"]["mark"]).all()
     for _, row in healthy.iterrows():
         assert not study.truth(tied, row)["lesions"].any()
+
+
+def test_what_a_study_has_measured_is_read_and_a_damaged_table_is_named(project, tiny):
+    assert shortcuts.measured(tiny) == {}
+    place = shortcuts.kept_in(tiny)
+    place.mkdir(parents=True)
+    pd.DataFrame({"cover": ["none"], "value": [0.5]}).to_csv(place / "occlusion.csv", index=False)
+    found = shortcuts.measured(tiny)
+    assert list(found) == ["occlusion"]
+    assert found["occlusion"]["value"].tolist() == [0.5]
+    (place / "auc.csv").touch()
+    with pytest.raises(InputError, match="auc.csv is damaged"):
+        shortcuts.measured(tiny)
 
 
 def answered(by_mark, by_lesion):

@@ -89,8 +89,8 @@ def test_a_patient_known_under_two_names_is_one():
         whole = table([("normal", 1)] * 4)
         whole.loc[:1, "patient"] = [name, same]
         assert cohort.clusters(whole).nunique() == 3
-        assert len(cohort.apart(whole[:1], whole[1:])) == 0
-        assert list(cohort.apart(whole[:1], whole[2:])["patient"]) == [same]
+        assert cohort.shared(whole[:1], whole[1:]).tolist() == ["patient"]
+        assert cohort.shared(whole[:1], whole[2:]).tolist() == [""]
 
 
 def test_unknown_publications_are_not_one_publication():

@@ -68,7 +68,7 @@ def test_an_experiment_of_which_no_arm_finished_is_said_to_be_one_in_every_table
         tables.overall(lost), tables.per_target(lost), tables.seeds(lost),
         tables.differences(lost), tables.arms(lost), tables.versions(lost),
         *(of([]) for of in (tables.calibrations, tables.thresholds, tables.impossible)),
-        *(of([]) for of in (tables.predictive_values, tables.external)),
+        *(of([]) for of in (tables.predictive_values, tables.external, tables.called)),
     ):  # fmt: skip
         assert read_as_the_book_does(tables.Table(made, "c", "t"))
     assert tables.seeds(lost).values.tolist() == [["none finished"]]

@@ -67,6 +67,7 @@ def test_every_chapter_and_command_leaves_a_users_radiographs_as_they_were(radio
     cxr("predict", *some, "--run", run)
     for i, image in enumerate(some):
         cxr("explain", image, "--run", run, "--target", "COVID", "--output", f"{i}.png")
+    cxr("external", "--run", "results/coronahack-224/A/efficient", radiographs / "mine.csv")
     cxr("pack", run, "run.zip")
     cxr("unpack", "run.zip")
     cxr("train", "A", "efficient", *profile)

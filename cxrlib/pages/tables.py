@@ -551,7 +551,9 @@ def splits(runs, others):
 def findings(counts):
     """Tabulates what a collection's findings mean here (see `cohort.count_findings`)."""
     shown = counts.assign(group=counts["group"].replace("", "left out"))
-    return shown.set_axis(["Finding", "Counts as", "Because", "Radiographs"], axis=1)
+    heads = {"finding": "Finding", "group": "Counts as", "reason": "Because"}
+    heads["radiographs"] = "Radiographs"
+    return shown[list(heads)].rename(columns=heads)
 
 
 def external(runs):
@@ -625,8 +627,8 @@ def shares(predictions):
 def _tested(run, name):
     """Returns a run's arm, how it was trained, and the name of a cohort that it was tested on."""
     how = f"{split_label(run.info['split'])}, {run.info['image_size']} px, seed {run.info['seed']}"
-    kept = "results" in run.folder.parts
-    return run_label(*run.key), how if kept else f"{how}, this copy", name
+    own = run.folder.absolute().parents[2].name == "runs"
+    return run_label(*run.key), f"{how}, this copy" if own else how, name
 
 
 def _auc(found):

@@ -6,6 +6,7 @@ What a run makes of a cohort is kept in its folder, in external/NAME (see `study
 import dataclasses
 import functools
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from cxrlib import cohort as cohorts
 from cxrlib import files, heatmaps, images, metrics, study, targets
 from cxrlib.cohort import audit, duplicates
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
 from cxrlib.images import lungs
 from cxrlib.labels import GROUPS
@@ -132,7 +133,8 @@ def select(place, trained=None, keep_duplicates=False):
 
     Returns:
         The cohort's radiographs that are left, and a DataFrame that counts the others: reason,
-        finding and group (both "" where not known), radiographs.
+        finding and group (both "" where not known), radiographs. An `InputWarning` names each
+        file that cannot be read.
 
     Raises:
         InputError: As `cohort.read`.
@@ -145,6 +147,8 @@ def select(place, trained=None, keep_duplicates=False):
     described, thumbs = audit.facts_and_thumbnails(cohort[left], progress=_bar)
     unreadable = described["error"] != ""
     cohort.loc[described.index[unreadable], "reason"] = UNREADABLE
+    for row in described[unreadable].itertuples():
+        warnings.warn(f"{row.file} {row.error}", InputWarning, stacklevel=2)
     if trained is not None and not keep_duplicates and left.any() and (trained["path"] != "").all():
         known = audit.thumbnails(trained)  # phantoms, which have no path, are nobody's picture
         copied = duplicates.among(thumbs[~unreadable], known)
@@ -289,7 +293,7 @@ def _pixels(run, radiographs):
 def _refuse_namesake(run, name, radiographs):
     """Refuses to write over what was made of another cohort that has the same name."""
     there = run.external.get(name)
-    if there is not None and not set(there["file"]) & set(radiographs["file"].astype(str)):
+    if there is not None and not set(there["file"]) & set(radiographs["file"]):
         raise InputError(
             f"{run.folder / 'external' / name} holds other radiographs: give these another --name"
         )

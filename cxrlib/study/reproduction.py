@@ -67,9 +67,7 @@ def _verdict(here, there):
             return {"verdict": f"not run {'there' if here.finished else 'here'}"}
         return {"verdict": "not run in either"}
     names = ["file", "copy", "split"]
-    one, other = (
-        run.predictions.astype({"file": str}).set_index(names).sort_index() for run in (here, there)
-    )
+    one, other = (run.predictions.set_index(names).sort_index() for run in (here, there))
     if not one.index.equals(other.index):
         return {"verdict": "other radiographs"}
     p, q = (frame[[f"p_{target}" for target in TARGETS]] for frame in (one, other))
