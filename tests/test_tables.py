@@ -1,5 +1,7 @@
 """Tables come numbered with captions; what did not run is shown as not run."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,6 +118,17 @@ def test_arms_that_did_not_run_say_why(these):
 def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
     run = make_run(tmp_path, "resnet50", "none", experiment="B")
     assert tables.overall([run])["Arm"][1] == "– paper (ImageNet)"
+
+
+def test_nothing_of_the_paper_stands_beside_what_it_does_not_have(tmp_path):
+    run = make_run(tmp_path, experiment="D")
+    assert tables.overall([run])["Arm"].tolist() == ["Efficient"]
+    assert list(tables.per_target([run])) == ["Arm, target (patients)", "Precision", "Recall", "F1"]
+    assert not [name for name in tables.seeds([run]) if "Paper" in name]
+    own = dataclasses.replace(experiments.C, name="D", published=False)
+    setup = tables.setup(own, profiles.Profile(), "paper")
+    assert list(setup) == ["", "this study"]
+    assert ["Epochs at most, Efficient", "20"] in setup.values.tolist()
 
 
 def test_precisions_are_compared_over_seeds(tmp_path):

@@ -13,15 +13,12 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parents[2]
 
-_VALUES = {
-    "cxrlib.networks": {"ARCHITECTURES"},
-    "cxrlib.heatmaps": {"METHODS"},
-    "cxrlib.networks.models": {"_BUILDERS"},
-    "cxrlib.study.experiments": {"EXPERIMENTS"},
-    "cxrlib.study.profiles": {"Profile"},
-}
-"""Tables of which a thing takes a row: what it takes is written down as a value, beside the digest,
-and a new row makes nothing anew."""
+_TABLES = frozenset({
+    "cxrlib.networks.ARCHITECTURES", "cxrlib.heatmaps.METHODS", "cxrlib.networks.models._BUILDERS",
+    "cxrlib.study.experiments.EXPERIMENTS", "cxrlib.study.profiles.Profile",
+})  # fmt: skip
+"""Tables of which a run takes a row: what it takes is written down as a value, beside the digest,
+and a new row makes no run anew."""
 
 
 def digest(*names, place=HERE):
@@ -38,7 +35,7 @@ def digest(*names, place=HERE):
     Raises:
         KeyError: There is no such name.
     """
-    found = _Found(place)
+    found = _Found(place, _TABLES)
     for name in names:
         _follow(f"cxrlib.{name}", found, must=True)
     return _digest(found)
@@ -51,9 +48,14 @@ def knows(name):
     return found is not None and defined in found.defines
 
 
-def digest_of_text(source):
-    """Digests a program, a notebook's cells say, with the code of the library that it uses."""
-    module, found = _parsed(source, ""), _Found(HERE)
+def digest_of_text(source, apart=()):
+    """Digests a program, a notebook's cells say, with the code of the library that it uses.
+
+    Args:
+        source: The program.
+        apart: Dotted names of the library that do not count.
+    """
+    module, found = _parsed(source), _Found(HERE, apart)
     found[""] = ast.dump(module.tree)
     _uses(module.tree, module, "", found)
     return _digest(found)
@@ -71,11 +73,14 @@ class _Module(NamedTuple):
 
 
 class _Found(dict):
-    """Dotted name -> the code that it stands for; place: the folder of the library."""
+    """Dotted name -> the code that it stands for.
 
-    def __init__(self, place):
+    place: the folder of the library; apart: dotted names that are left out.
+    """
+
+    def __init__(self, place, apart):
         super().__init__()
-        self.place = place
+        self.place, self.apart = place, apart
 
 
 @functools.cache
@@ -84,11 +89,11 @@ def _module(name, place):
     here = place / name.replace(".", "/")
     for path in (here.with_suffix(".py"), here / "__init__.py"):
         if path.is_file():
-            return _parsed(path.read_text(encoding="utf-8"), name)
+            return _parsed(path.read_text(encoding="utf-8"))
     return None
 
 
-def _parsed(source, name):
+def _parsed(source):
     tree = _without_words(ast.parse(source))
     defines, loose = {}, []
     for node in tree.body:
@@ -105,8 +110,6 @@ def _parsed(source, name):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cxrlib":
             imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
-    for value in _VALUES.get(name, ()):
-        defines.pop(value, None)
     return _Module(tree, defines, imports, loose)
 
 
@@ -153,7 +156,7 @@ def _follow(dotted, found, must=False):
 
 def _add(defined, module, name, found):
     key = f"{name}.{defined}"
-    if key in found:
+    if key in found or key in found.apart:
         return
     nodes = module.defines[defined]
     found[key] = [ast.dump(node) for node in nodes]
