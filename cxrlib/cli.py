@@ -163,17 +163,17 @@ def _waited_for(process):
 
 
 def _check(settings, others):
-    """Returns whether a finished study repeats the runs of another one."""
+    """Prints whether a finished study repeats the runs of another one; status 1 where not."""
     from cxrlib import study as studies
     from cxrlib.study import experiments, reproduction, runs
 
-    these = [
+    ours = [
         runs.load(studies.run_folder(trial, experiment, arm))
         for trial in settings.trials
         for experiment in map(trial.experiment, experiments.EXPERIMENTS)
         for arm in experiment.arms
     ]
-    found = reproduction.compare(these, others)
+    found = reproduction.compare(ours, others)
     _print_table("Against the other study", found.drop(columns="differs").round(4))
     for facts in dict.fromkeys(filter(None, found["differs"])):
         _say(f"made otherwise: {facts}")

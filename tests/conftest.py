@@ -118,7 +118,7 @@ def make_finished(profile, name, arm, loss=0.5, folder=None):
 
 
 @pytest.fixture
-def these(tmp_path):
+def made_runs(tmp_path):
     """A finished run of Efficient and an arm that could not be run."""
     missing = make_run(
         tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights unavailable"
@@ -145,7 +145,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def chapter(project):
-    """A study with one chapter whose halves are in step; gives their paths."""
+    """A study with one chapter whose halves are in step; returns their paths."""
     (project / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "jupytext.toml", project / "notebooks")
     from tests.chapters import NOTEBOOK, TEXT  # made by the rules in that file

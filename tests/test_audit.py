@@ -327,8 +327,8 @@ def test_folds_do_not_depend_on_the_order_of_the_rows():
     rows = table([*GROUPS] * 15, patients=[f"p{i % 23}" for i in range(60)])
     mixed = rows.sample(frac=1, random_state=0)
     first, second = (
-        {frozenset(these["file"].iloc[test]) for _, test in baselines.by_patient(these)}
-        for these in (rows, mixed.reset_index(drop=True))
+        {frozenset(table["file"].iloc[test]) for _, test in baselines.by_patient(table)}
+        for table in (rows, mixed.reset_index(drop=True))
     )
     assert first == second
 

@@ -52,7 +52,7 @@ def test_pneumonia_by_a_fungus_is_pneumonia_and_neither_viral_nor_bacterial(cohe
 
 
 def test_patient_publication_view_and_age_group_are_told_where_known(cohen):
-    facts = cohen[["patient", *cohort.FACTS]]
+    facts = cohen[["patient", *cohort.OPTIONAL]]
     assert facts.loc["a.jpg"].tolist() == ["cohen-2", "10.1/x", "PA", "adult"]
     assert facts.loc["b.jpg"].tolist() == ["cohen-2", "a.org/2", "AP", "adult"]
     assert facts.loc["c.jpg"].tolist() == ["cohen-5", "c.org", "AP", "child"]

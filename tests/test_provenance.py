@@ -9,7 +9,9 @@ from cxrlib.pages import notebooks
 from cxrlib.study import experiments, provenance
 
 ROOT = Path(__file__).parents[1]
-TRAINING = ("networks.training.fit", "networks.models.efficient", "images.treat")
+TRAINING = (
+    "networks.training.fit", "networks.models.efficient", "images.treat", "study.data.with_copies",
+)  # fmt: skip
 HEATMAPS = ("heatmaps.write", "heatmaps.saliency")
 
 
@@ -64,6 +66,7 @@ def test_a_change_of_what_is_executed_changes_what_it_makes(library, module, old
         ("networks/__init__.py", '"#009e73"', '"#000000"'),
         ("study/experiments.py", 'title="images as they are"', 'title="untouched"'),
         ("networks/models.py", "unknown architecture", "no such architecture"),
+        ("cohort/readers.py", '"file", "path", "group"', '"path", "file", "group"'),
     ],
 )
 def test_words_colours_and_what_is_not_called_change_nothing(library, module, old, new):
@@ -94,9 +97,9 @@ def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path,
     shutil.copytree(ROOT / "cxrlib", tmp_path / "cxrlib")
     figures, rows = (tmp_path / "cxrlib" / p for p in ("pages/figures.py", "networks/__init__.py"))
     text = figures.read_text()
-    figures.write_text(text.replace('"train": "#4c6a85"', '"train": "#000000"'))
+    figures.write_text(text.replace('"lesion removed": "#e69f00"', '"lesion removed": "#000000"'))
     provenance._module.cache_clear()
-    assert differing(before, chapters(monkeypatch, tmp_path)) == {"01-data"}
+    assert differing(before, chapters(monkeypatch, tmp_path)) == {"07-shortcuts"}
     figures.write_text(text)
     rows.write_text(rows.read_text().replace('("#009e73",)', '("#000000",)'))
     provenance._module.cache_clear()

@@ -8,6 +8,7 @@ a training. Other packages are not followed; `run.json` names their versions.
 import ast
 import functools
 import hashlib
+import symtable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -170,17 +171,31 @@ def _add(defined, module, name, found):
 
 def _uses(tree, module, name, found):
     """Follows every name of the library that a piece of code uses."""
+    own = _own_names(tree)
     inner = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if node in inner or not isinstance(node, ast.Name | ast.Attribute):
             continue
         chain = ast.unparse(node).split(".") if _is_chain(node) else []
-        if not chain:
+        if not chain or chain[0] in own:
             continue
         if chain[0] in module.imports:
             _follow(".".join([module.imports[chain[0]], *chain[1:]]), found)
         elif chain[0] in module.defines and name:
             _add(chain[0], module, name, found)
+
+
+def _own_names(tree):
+    """Returns the names that mean a piece of code's own variables wherever it uses them."""
+    scopes, own, others = [symtable.symtable(ast.unparse(tree), "", "exec")], set(), set()
+    for scope in scopes:
+        scopes += scope.get_children()
+        for symbol in scope.get_symbols():
+            is_own = scope.get_type() == "function" and not (
+                symbol.is_global() or symbol.is_imported()
+            )
+            (own if is_own else others).add(symbol.get_name())
+    return own - others
 
 
 def _is_chain(node):
