@@ -249,6 +249,6 @@ def test_every_picture_that_two_patients_share_is_a_patient_known_under_two_name
     covid = coronahack[coronahack["group"] == "covid"]  # some of them are in both collections
     known = cohort.same_patients()
     for radiographs in (coronahack, pd.concat([covid, cohen], ignore_index=True)):
-        pairs = duplicates.near_duplicates(radiographs, audit.thumbnails(radiographs))
+        pairs = duplicates.near_duplicates(*audit.facts_and_thumbnails(radiographs))
         names = [pairs[f"patient_{side}"].replace(known) for side in "ab"]
         assert (names[0] == names[1]).all(), pairs[names[0] != names[1]]

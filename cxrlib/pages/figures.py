@@ -359,7 +359,7 @@ def attention(measured, region="lungs"):
 
     Args:
         measured: As `study.lung_attention` returns it, of one or several runs.
-        region: One of `attention.REGIONS`.
+        region: "lungs", "lesions", "marks" or "devices".
     """
     style()
     part = measured[measured["region"] == region].dropna(subset="energy").reset_index(drop=True)
