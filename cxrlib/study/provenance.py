@@ -171,18 +171,21 @@ def _add(defined, module, name, found):
 
 def _uses(tree, module, name, found):
     """Follows every name of the library that a piece of code uses."""
+    for first, *rest in _chains(tree):
+        if first in module.imports:
+            _follow(".".join([module.imports[first], *rest]), found)
+        elif first in module.defines and name:
+            _add(first, module, name, found)
+
+
+@functools.cache
+def _chains(tree):
+    """Lists the dotted names that a piece of code uses, in parts, but for its own variables."""
     own = _own_names(tree)
     inner = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
-        if node in inner or not isinstance(node, ast.Name | ast.Attribute):
-            continue
-        chain = ast.unparse(node).split(".") if _is_chain(node) else []
-        if not chain or chain[0] in own:
-            continue
-        if chain[0] in module.imports:
-            _follow(".".join([module.imports[chain[0]], *chain[1:]]), found)
-        elif chain[0] in module.defines and name:
-            _add(chain[0], module, name, found)
+    outer = [ast.unparse(node) for node in ast.walk(tree) if node not in inner and _is_chain(node)]
+    chains = [dotted.split(".") for dotted in dict.fromkeys(outer)]
+    return [chain for chain in chains if chain[0] not in own]
 
 
 def _own_names(tree):
