@@ -10,7 +10,7 @@ from pathlib import Path
 from cxrlib import study
 from cxrlib.errors import InputError
 from cxrlib.pages import book, notebooks
-from cxrlib.study import experiments, profiles, provenance
+from cxrlib.study import experiments, profiles
 
 PROFILE_FILE = config.get("profile", "profiles/quick.yml")
 PROFILE = profiles.read(PROFILE_FILE)
@@ -31,15 +31,16 @@ def packed(experiments):
 
 
 def rivals(wildcards):
-    """The arms of A that decide the initialisation of an arm of B or C."""
+    """The arms of A that decide the initialisation of a "best" arm."""
     architecture, _, weights = wildcards.arm.partition("-")
     if weights != "best":
         return []
-    return [f"runs/{wildcards.trial}/A/{arm}.zip" for arm in ARMS["A"] if arm.startswith(architecture)]
+    of_it = [arm for arm in ARMS["A"] if arm.partition("-")[0] == architecture]
+    return [f"runs/{wildcards.trial}/A/{arm}.zip" for arm in of_it]
 
 
 def made_from(wildcards):
-    """Gives what a run is made from, so that an arm is sent out again when `cxr train` would train."""
+    """Returns what a run is made from, so that an arm is sent out again when `cxr train` would train."""
     trial = TRIALS[wildcards.trial]
     experiment = trial.experiment(wildcards.experiment)
     try:
@@ -93,6 +94,6 @@ rule notebook:
     params:
         profile=PROFILE.folder_name,
         # What the chapter executes: another colour runs the chapters again that show it.
-        code=lambda wildcards: provenance.digest_of_text(notebooks.code(wildcards.chapter)),
+        made_from=lambda wildcards: notebooks.made_from(wildcards.chapter),
     shell:
         "cxr unpack {input.runs} && cxr notebook {wildcards.chapter} {output} --profile {PROFILE_FILE:q}"

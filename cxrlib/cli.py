@@ -46,13 +46,16 @@ def study(
     check: Annotated[
         Path | None, typer.Option(help="Runs of another study: say whether this one repeats them.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and why; run nothing.")
+    ] = False,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
     from cxrlib.pages import pairs
     from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
-    if book:
+    if book and not dry_run:
         _say_written(pairs.settle_all())  # so that an edit of either half is shown
     if check:
         from cxrlib.study import experiments, runs  # pandas comes with them
@@ -60,7 +63,7 @@ def study(
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     _check_data(settings)
-    command = _snakemake(profile, "book" if book else "arms", cores, on)
+    command = _snakemake(profile, "book" if book else "arms", cores, on, dry_run)
     _need_home()
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -84,8 +87,8 @@ def study(
         _check(settings, others)
 
 
-def _snakemake(profile, wanted, cores, on):
-    """Returns the command that makes "arms" or the "book"."""
+def _snakemake(profile, wanted, cores, on, dry_run):
+    """Returns the command that makes "arms" or the "book", or that says what it would run."""
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
     _refuse_yaml(profile)
@@ -93,7 +96,8 @@ def _snakemake(profile, wanted, cores, on):
         sys.executable, "-m", "snakemake", wanted, "--snakefile", "Snakefile", "--cores", cores,
         "--config", f"profile={profile}",
         # The study's lock outlives no process, so a killed one needs no unlocking by hand.
-        "--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "rules", "host", "reason",
+        "--nolock", "--rerun-incomplete", "--keep-going",
+        *(["--dry-run", "--quiet", "host"] if dry_run else ["--quiet", "rules", "host", "reason"]),
     ]  # fmt: skip
     if on is None:
         return command
@@ -163,17 +167,17 @@ def _waited_for(process):
 
 
 def _check(settings, others):
-    """Returns whether a finished study repeats the runs of another one."""
+    """Prints whether a finished study repeats the runs of another one; status 1 where not."""
     from cxrlib import study as studies
     from cxrlib.study import experiments, reproduction, runs
 
-    these = [
+    ours = [
         runs.load(studies.run_folder(trial, experiment, arm))
         for trial in settings.trials
         for experiment in map(trial.experiment, experiments.EXPERIMENTS)
         for arm in experiment.arms
     ]
-    found = reproduction.compare(these, others)
+    found = reproduction.compare(ours, others)
     _print_table("Against the other study", found.drop(columns="differs").round(4))
     for facts in dict.fromkeys(filter(None, found["differs"])):
         _say(f"made otherwise: {facts}")

@@ -41,6 +41,15 @@ SPLIT_LABELS = {
 }
 """How a split is called in a caption."""
 
+GROUP_LABELS = {
+    "normal": "Normal",
+    "virus": "Virus",
+    "bacteria": "Bacteria",
+    "covid": "COVID",
+    "other": "Other",
+}
+"""What readers see for a group, in the order of tables and figures."""
+
 COVERED = {
     "none": "nothing covered",
     "lungs": "lungs covered",

@@ -44,7 +44,7 @@ NOTEBOOK = pairs.agree("chapter", TEXT, None)[1]
 
 
 def edited(change, notebook=NOTEBOOK):
-    """Gives the .ipynb after a change of its content."""
+    """Returns the .ipynb after a change of its content."""
     content = json.loads(notebook)
     change(content)
     return json.dumps(content)

@@ -43,32 +43,48 @@ def copy_chapter(folder, name):
     return folder
 
 
+def answered(facts, truth):
+    """Adds the truth and made-up probabilities of a network that does better than chance."""
+    rng = np.random.default_rng(1)
+    columns = {f"y_{t}": truth[:, i] for i, t in enumerate(TARGETS)}
+    for i, target in enumerate(TARGETS):
+        columns[f"p_{target}"] = rng.random(len(facts)) * 0.6 + truth[:, i] * 0.4
+    return facts.assign(**columns)
+
+
 def make_run(
     folder,
     architecture="efficient",
     weights="none",
     experiment="A",
     groups=tuple(GROUPS),
+    radiographs=None,
     **changed,
 ):
-    """Writes a run folder as training leaves it, with made-up answers, and reads it."""
-    rng = np.random.default_rng(1)
+    """Writes a run folder as training leaves it, with made-up answers, and reads it.
+
+    They are of an experiment's radiographs, or of twenty of some groups.
+    """
     folder = folder / experiment / f"{architecture}-{weights}"
     folder.mkdir(parents=True)
-    groups = np.repeat(groups, 20 // len(groups))
-    truth = encode(groups)
-    facts = pd.DataFrame({"file": range(20), "group": groups, "patient": range(20), "copy": 0})
-    columns = {f"y_{t}": truth[:, i] for i, t in enumerate(TARGETS)}
-    columns |= {f"p_{t}": rng.random(20) * 0.6 + truth[:, i] * 0.4 for i, t in enumerate(TARGETS)}
-    test = facts.assign(split="test", **columns)
-    validation = test.assign(split="validation", file=test["file"] + 20)
-    pd.concat([validation, test]).to_csv(folder / "predictions.csv", index=False)
+    if radiographs is None:
+        groups = np.repeat(groups, 20 // len(groups))
+        facts = pd.DataFrame({"file": range(20), "group": groups, "patient": range(20), "copy": 0})
+        test = answered(facts.assign(split="test"), encode(groups))
+        answers = pd.concat([test.assign(split="validation", file=test["file"] + 20), test])
+    else:
+        asked = radiographs[radiographs["split"] != "train"].reset_index(drop=True)
+        facts = asked[["file", "group", "patient", "copy", "split"]]
+        answers = answered(facts, asked[list(TARGETS)].to_numpy())
+        test = answers[answers["split"] == "test"]
+    answers.to_csv(folder / "predictions.csv", index=False)
     metrics.of_predictions(test).to_csv(folder / "metrics.csv", index=False)
     history = pd.DataFrame({"epoch": [1, 2], "seconds": [1, 1]})
     for name in ("loss", "val_loss", "accuracy", "val_accuracy"):
         history[name] = [0.7, 0.5]
     history.to_csv(folder / "history.csv", index=False)
-    np.save(folder / "heatmaps.npy", np.zeros((20, 16, 16), np.uint8))
+    heatmaps = np.full((len(test), 16, 16), radiographs is not None, np.uint8)
+    np.save(folder / "heatmaps.npy", heatmaps)
     info = {
         "experiment": experiment, "arm": folder.name, "architecture": architecture,
         "weights": weights, "state": runs.FINISHED, "epochs": 2, "best_epoch": 2, "seed": 1,
@@ -81,12 +97,17 @@ def make_run(
     return runs.load(folder)
 
 
-def make_finished(profile, name, arm, loss=0.5):
-    """Puts a finished run where training leaves it, so that the arm is not trained again."""
+def make_finished(profile, name, arm, loss=0.5, folder=None):
+    """Puts a finished run where training leaves it, so that the arm is not trained again.
+
+    That folder is called by the arm; "best" arms have one of another name.
+    """
     experiment = profile.experiment(name)
     where = study.run_folder(profile, experiment, arm)
+    where = where.with_name(folder or where.name)
     made = make_run(
         where.parents[2] / "made", arm.architecture, arm.weights, name,
+        radiographs=study.radiographs(profile, experiment),
         **study.inputs(profile, experiment, arm), arm=arm.name,
     )  # fmt: skip
     (made.folder / "model.keras").touch()
@@ -97,7 +118,7 @@ def make_finished(profile, name, arm, loss=0.5):
 
 
 @pytest.fixture
-def these(tmp_path):
+def made_runs(tmp_path):
     """A finished run of Efficient and an arm that could not be run."""
     missing = make_run(
         tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights unavailable"
@@ -124,7 +145,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def chapter(project):
-    """A study with one chapter whose halves are in step; gives their paths."""
+    """A study with one chapter whose halves are in step; returns their paths."""
     (project / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "jupytext.toml", project / "notebooks")
     from tests.chapters import NOTEBOOK, TEXT  # made by the rules in that file

@@ -104,21 +104,29 @@ def test_simulated_radiographs_have_facts_of_their_pixels_and_none_of_a_file(rad
     assert facts["format"][0] == ""
 
 
+def thumbnails(pictures):
+    """Returns the thumbnails of images that are in no file."""
+    rows = pd.DataFrame({"file": range(len(pictures)), "path": ""})
+    return audit.facts_and_thumbnails(rows, pictures)[1]
+
+
 def test_thumbnails_of_files_and_of_their_pixels_are_the_same(tmp_path, radiograph):
     pixels = [radiograph, np.ascontiguousarray(radiograph[:, ::-1])]
     paths = [str(tmp_path / f"{i}.png") for i in range(2)]
     for path, image in zip(paths, pixels):
         cv2.imwrite(path, image)
-    files = audit.thumbnails(pd.DataFrame({"path": paths}), edge=32)
-    assert files.shape == (2, 32, 32) and files.dtype == np.uint8
-    assert (files == audit.thumbnails(iter(pixels), edge=32)).all()
-    assert audit.thumbnails([]).shape == (0, 64, 64)
+    _, files = audit.facts_and_thumbnails(pd.DataFrame({"file": paths, "path": paths}))
+    assert files.shape == (2, 64, 64) and files.dtype == np.uint8
+    assert (files == thumbnails(pixels)).all()
+    assert thumbnails([]).shape == (0, 64, 64)
 
 
-def test_a_thumbnail_of_an_unreadable_file_is_refused_by_name(tmp_path):
+def test_an_unreadable_file_has_a_black_thumbnail_and_an_error(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(InputError, match="broken.jpg"):
-        audit.thumbnails(pd.DataFrame({"path": [str(tmp_path / "broken.jpg")]}))
+    rows = pd.DataFrame({"file": ["broken.jpg"], "path": [str(tmp_path / "broken.jpg")]})
+    rows, thumbs = audit.facts_and_thumbnails(rows)
+    assert "a JPEG and cut short" in rows["error"][0]
+    assert not thumbs.any()
 
 
 # Confounders
@@ -327,8 +335,8 @@ def test_folds_do_not_depend_on_the_order_of_the_rows():
     rows = table([*GROUPS] * 15, patients=[f"p{i % 23}" for i in range(60)])
     mixed = rows.sample(frac=1, random_state=0)
     first, second = (
-        {frozenset(these["file"].iloc[test]) for _, test in baselines.by_patient(these)}
-        for these in (rows, mixed.reset_index(drop=True))
+        {frozenset(table["file"].iloc[test]) for _, test in baselines.by_patient(table)}
+        for table in (rows, mixed.reset_index(drop=True))
     )
     assert first == second
 
@@ -430,7 +438,7 @@ def population():
 def test_a_copy_is_found_whatever_was_done_to_it(population, name):
     rows, pictures = population
     copies = [COPIES[name](picture) for picture in pictures[:12]]
-    thumbs = audit.thumbnails([*pictures, *copies])
+    thumbs = thumbnails([*pictures, *copies])
     both = pd.concat([rows, rows.head(12)], ignore_index=True)
     both["split"] = ["train"] * 60 + ["test"] * 12
     found = duplicates.near_duplicates(both, thumbs)
@@ -441,13 +449,13 @@ def test_a_copy_is_found_whatever_was_done_to_it(population, name):
 
 def test_different_patients_are_not_near_duplicates(population):
     rows, pictures = population
-    assert duplicates.near_duplicates(rows, audit.thumbnails(pictures)).empty
+    assert duplicates.near_duplicates(rows, thumbnails(pictures)).empty
 
 
 def test_every_pair_of_three_copies_is_listed_once_and_the_surest_first(population):
     rows, pictures = population
     three = [pictures[0], pictures[0], COPIES["compressed"](pictures[0]), pictures[1]]
-    found = duplicates.near_duplicates(rows.head(4), audit.thumbnails(three))
+    found = duplicates.near_duplicates(rows.head(4), thumbnails(three))
     names = list(rows["file"].head(3))
     assert list(zip(found["file_a"], found["file_b"])) == [
         (names[0], names[1]), (names[0], names[2]), (names[1], names[2]),
@@ -586,6 +594,6 @@ def test_a_cropped_and_tinted_copy_under_another_patients_number_is_found():
     rows = cohort.read_covid_chestxray(SHARED / "covid-chestxray-224")
     names = ["A7E260CE-8A00-4C5F-A7F5-27336527A981.jpeg", "case_76_1-3.png"]
     rows = pd.concat([rows[rows["file"].isin(names)], rows.head(60)]).drop_duplicates("file")
-    found = duplicates.near_duplicates(rows.reset_index(drop=True), audit.thumbnails(rows))
+    found = duplicates.near_duplicates(*audit.facts_and_thumbnails(rows.reset_index(drop=True)))
     assert list(zip(found["file_a"], found["file_b"])) == [tuple(names)]
     assert found["patient_a"][0] != found["patient_b"][0]

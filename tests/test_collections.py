@@ -52,7 +52,7 @@ def test_pneumonia_by_a_fungus_is_pneumonia_and_neither_viral_nor_bacterial(cohe
 
 
 def test_patient_publication_view_and_age_group_are_told_where_known(cohen):
-    facts = cohen[["patient", *cohort.FACTS]]
+    facts = cohen[["patient", *cohort.OPTIONAL]]
     assert facts.loc["a.jpg"].tolist() == ["cohen-2", "10.1/x", "PA", "adult"]
     assert facts.loc["b.jpg"].tolist() == ["cohen-2", "a.org/2", "AP", "adult"]
     assert facts.loc["c.jpg"].tolist() == ["cohen-5", "c.org", "AP", "child"]
@@ -257,6 +257,6 @@ def test_every_picture_that_two_patients_share_is_a_patient_known_under_two_name
     covid = coronahack[coronahack["group"] == "covid"]  # some of them are in both collections
     known = cohort.same_patients()
     for radiographs in (coronahack, pd.concat([covid, cohen], ignore_index=True)):
-        pairs = duplicates.near_duplicates(radiographs, audit.thumbnails(radiographs))
+        pairs = duplicates.near_duplicates(*audit.facts_and_thumbnails(radiographs))
         names = [pairs[f"patient_{side}"].replace(known) for side in "ab"]
         assert (names[0] == names[1]).all(), pairs[names[0] != names[1]]

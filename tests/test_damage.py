@@ -87,7 +87,7 @@ USED = {
 
 
 def outcome(folder, read=used):
-    """Says how the reading of a folder ended: well, or in one line that names what is in it."""
+    """Returns how the reading of a folder ended: well, or in one line that names what is in it."""
     try:
         read(folder)
     except (InputError, OSError) as error:
@@ -98,7 +98,7 @@ def outcome(folder, read=used):
 
 
 def damaged(whole, tmp_path, name, content):
-    """Gives a copy of a run in which one file has other content."""
+    """Returns a copy of a run in which one file has other content."""
     folder = tmp_path / whole.parents[1].name / "A" / whole.name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(whole, folder)

@@ -76,7 +76,7 @@ def dataset(pixels, **more):
 
 
 def dicom(pixels, compression=None, **more):
-    """Gives the bytes of a DICOM file, compressed by GDCM where a syntax is named."""
+    """Returns the bytes of a DICOM file, compressed by GDCM where a syntax is named."""
     buffer = io.BytesIO()
     dataset(pixels, **more).save_as(buffer, enforce_file_format=True)
     if compression is None:
@@ -104,7 +104,7 @@ def dicom(pixels, compression=None, **more):
 
 
 def files(colour):
-    """Gives one radiograph, uint8 (n, n, 3), as files of every kind: name -> bytes."""
+    """Returns one radiograph, uint8 (n, n, 3), as files of every kind: name -> bytes."""
     grey = np.ascontiguousarray(colour[..., 0])
     deep = grey.astype(np.uint16) * 257
     deep_bgr = np.ascontiguousarray(colour[..., ::-1]) * np.uint16(257)
@@ -373,7 +373,7 @@ def test_colour_by_plane_by_palette_and_as_ybr_comes_as_rgb(tmp_path):
 
 
 def refusal(path, size=32):
-    """Gives the one line with which a file is refused."""
+    """Returns the one line with which a file is refused."""
     with pytest.raises(InputError) as caught:
         images.load(path, size)
     assert path.name in str(caught.value)
@@ -463,7 +463,7 @@ def test_nothing_of_a_patient_is_printed_logged_or_told(tmp_path, capfd, caplog)
 
 
 def claims(width, height):
-    """Gives files of every kind whose headers claim a size: name -> bytes."""
+    """Returns files of every kind whose headers claim a size: name -> bytes."""
 
     def chunk(kind, data):
         check = struct.pack(">I", zlib.crc32(kind + data))

@@ -53,7 +53,7 @@ class Spec:
 
 
 def values(spec):
-    """Gives stored values over the whole range of a spec."""
+    """Returns stored values over the whole range of a spec."""
     low = -(2 ** (spec.stored - 1)) if spec.signed else 0
     steps = np.linspace(low, low + 2**spec.stored - 1, SHAPE[0] * SHAPE[1])
     return np.rint(steps).astype(np.int64).reshape(SHAPE)
@@ -64,20 +64,20 @@ def measured(spec, stored):
 
 
 def curve(spec, count):
-    """Gives a table's entries."""
+    """Returns a table's entries."""
     top = 4095 if spec.width == "words" else 255
     return np.rint((np.arange(count) / (count - 1)) ** 0.5 * top).astype(int)
 
 
 def reach(spec):
-    """Gives the first value that a table maps and how many: the middle half of all."""
+    """Returns the first value that a table maps and how many: the middle half of all."""
     into = values(spec) if spec.view == "modality" else measured(spec, values(spec))
     low, high = int(into.min()), int(into.max())
     return low + (high - low) // 4, min((high - low) // 2, 4000) // 2 * 2
 
 
 def right(spec):
-    """Gives the picture that a spec means, in floats from 0 to 255."""
+    """Returns the picture that a spec means, in floats from 0 to 255."""
     stored = values(spec)
     shown = measured(spec, stored).astype(float)
     if spec.view in ("voi", "modality"):
@@ -127,7 +127,7 @@ def table(spec, order):
 
 
 def built(spec):
-    """Gives the bytes of the file that a spec describes."""
+    """Returns the bytes of the file that a spec describes."""
     order = ">" if spec.syntax == "big" else "<"
     stored = values(spec) & (2**spec.stored - 1)
     high = spec.allocated - 1 if spec.left else spec.stored - 1
@@ -179,7 +179,7 @@ def difference(folder, spec):
 
 
 def is_possible(spec):
-    """Tells whether a file can be written as a spec says, and means one picture."""
+    """Returns whether a file can be written as a spec says, and means one picture."""
     if spec.stored > spec.allocated or (spec.syntax in BY_GDCM and spec.left):
         return False
     if spec.view in ("voi", "modality") and spec.stored < 10:

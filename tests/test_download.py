@@ -72,7 +72,7 @@ def fetch(url, path, **options):
 
 
 def failure(folder, url, **options):
-    """Gives the line with which a download fails, and checks that it left nothing."""
+    """Returns the line with which a download fails, and checks that it left nothing."""
     with pytest.raises(InputError) as caught:
         fetch(url, folder / "data.zip", **options)
     assert list(folder.iterdir()) == []
@@ -289,7 +289,7 @@ def test_a_disk_that_fills_while_unpacking_leaves_nothing(tmp_path, monkeypatch)
 
 
 def seen(folder):
-    """Gives what lies in a folder, locks aside."""
+    """Returns what lies in a folder, locks aside."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 

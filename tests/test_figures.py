@@ -7,6 +7,7 @@ import pytest
 
 from cxrlib import phantom
 from cxrlib.heatmaps import attention
+from cxrlib.labels import GROUP_LABELS
 from cxrlib.pages import answers, figures
 from cxrlib.study import runs
 from cxrlib.targets import GROUPS, TARGETS, encode
@@ -34,12 +35,12 @@ def test_bars_count_each_radiograph_once_and_all_its_targets(radiographs):
 
 
 def test_curves_show_training_and_validation_of_each_arm_that_ran(tmp_path):
-    these = [
+    made_runs = [
         make_run(tmp_path),
         make_run(tmp_path, "densenet121"),
         make_run(tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights"),
     ]
-    accuracy, loss = figures.training_curves(these).axes
+    accuracy, loss = figures.training_curves(made_runs).axes
     assert accuracy.get_xlabel() == loss.get_xlabel() == "Epoch"
     assert "Accuracy" in accuracy.get_title()
     assert "Loss" in loss.get_title()
@@ -47,8 +48,8 @@ def test_curves_show_training_and_validation_of_each_arm_that_ran(tmp_path):
 
 
 def test_a_comparison_has_a_row_for_each_arm_of_this_study_and_of_the_paper(tmp_path):
-    these = [make_run(tmp_path), make_run(tmp_path, "resnet50", "none", experiment="B")]
-    axis = figures.comparison(these).axes[0]
+    made_runs = [make_run(tmp_path), make_run(tmp_path, "resnet50", "none", experiment="B")]
+    axis = figures.comparison(made_runs).axes[0]
     assert "Harsh accuracy, per cent (95 % interval)" in axis.get_xlabel()
     rows = [label.get_text() for label in axis.get_yticklabels()]
     assert len(rows) == 11 + 1
@@ -91,18 +92,18 @@ def test_a_sheet_draws_the_outlines_it_is_given():
     assert len(figure.axes[0].collections) == 1
 
 
-def test_figures_are_drawn_and_none_is_left_open(these, radiographs):
+def test_figures_are_drawn_and_none_is_left_open(made_runs, radiographs):
     pixels = np.zeros((20, 16, 16, 3), np.uint8)
     half = np.eye(16, dtype=bool)
     drawn = [
         figures.groups(radiographs),
         figures.target_counts(radiographs),
         figures.sheet(pixels[:3], "abc", masks=[{"lungs": half}, {}, {"marks": ~half}]),
-        figures.training_curves(these),
-        figures.gallery(these, radiographs.assign(split="test"), pixels),
-        figures.comparison(these, "COVID", "recall"),
-        figures.reliability(these[0]),
-        figures.decision(these[:1]),
+        figures.training_curves(made_runs),
+        figures.gallery(made_runs, radiographs.assign(split="test"), pixels),
+        figures.comparison(made_runs, "COVID", "recall"),
+        figures.reliability(made_runs[0]),
+        figures.decision(made_runs[:1]),
     ]
     assert all(isinstance(figure, plt.Figure) for figure in drawn)
     assert plt.get_fignums() == []
@@ -155,11 +156,11 @@ def test_roc_curves_stand_side_by_side_for_the_test_split_and_for_new_patients(t
     assert (left.get_xlim(), left.get_ylim()) == (right.get_xlim(), right.get_ylim())
 
 
-def test_scores_have_a_panel_for_each_group_that_says_how_many(these):
-    figure = figures.scores(these[0])
-    counts = these[0].test_predictions["group"].value_counts()
+def test_scores_have_a_panel_for_each_group_that_says_how_many(made_runs):
+    figure = figures.scores(made_runs[0])
+    counts = made_runs[0].test_predictions["group"].value_counts()
     expected = {
-        f"{name} ({counts[group]})" for group, name in figures.GROUPS.items() if group in counts
+        f"{name} ({counts[group]})" for group, name in GROUP_LABELS.items() if group in counts
     }
     assert {axis.get_title() for axis in figure.axes} == expected
     for axis in figure.axes:
@@ -210,14 +211,14 @@ def test_without_measurements_an_attention_figure_is_empty():
     assert figures.attention(pd.DataFrame(columns=columns)).axes[0].get_yticks().size == 0
 
 
-def test_groups_and_targets_that_were_not_tested_are_left_out(these, radiographs):
+def test_groups_and_targets_that_were_not_tested_are_left_out(made_runs, radiographs):
     """As in a cohort of two groups, or where a group has no test radiograph."""
     pixels = np.zeros((20, 16, 16, 3), np.uint8)
     two = radiographs.assign(split=np.where(radiographs["group"] == "bacteria", "train", "test"))
-    assert len(figures.gallery(these, two, pixels).axes) == 2 * 2
+    assert len(figures.gallery(made_runs, two, pixels).axes) == 2 * 2
     virus = radiographs.assign(split=np.where(radiographs["group"] == "virus", "test", "train"))
-    assert len(figures.gallery(these, virus, pixels).axes) == 1 * 2
-    run = these[0]
+    assert len(figures.gallery(made_runs, virus, pixels).axes) == 1 * 2
+    run = made_runs[0]
     answers = pd.read_csv(run.folder / "predictions.csv").assign(y_COVID=0)
     answers.to_csv(run.folder / "predictions.csv", index=False)
     assert len(figures.decision([runs.load(run.folder)]).axes[0].lines) == 1  # the zero alone

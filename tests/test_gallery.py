@@ -48,17 +48,17 @@ def pixels_of(radiographs):
     return np.broadcast_to(places[:, None, None, None] * 8, (len(places), SIZE, SIZE, 3))
 
 
-def panel_of(these, regions=left_lung, **options):
-    radiographs = radiographs_of(these[0])
-    return gallery.panel(these, radiographs, pixels_of(radiographs), regions, **options)
+def panel_of(made_runs, regions=left_lung, **options):
+    radiographs = radiographs_of(made_runs[0])
+    return gallery.panel(made_runs, radiographs, pixels_of(radiographs), regions, **options)
 
 
 def decoded(base64_text):
     return cv2.imdecode(np.frombuffer(base64.b64decode(base64_text), np.uint8), -1)[..., 0]
 
 
-def test_every_test_radiograph_is_there_once_with_its_own_pixels(these):
-    shown = panel_of(these)["radiographs"]
+def test_every_test_radiograph_is_there_once_with_its_own_pixels(made_runs):
+    shown = panel_of(made_runs)["radiographs"]
     assert [one.file for one in shown] == [str(i) for i in range(20)]
     brightness = [decoded(one.image).mean() for one in shown]
     assert np.allclose(brightness, 8 * np.arange(4, 24), atol=2)
@@ -84,24 +84,24 @@ def test_an_answer_is_right_missed_or_a_false_alarm_and_half_means_yes():
     assert names == ["right", "right", "missed", "false alarm", "right"]
 
 
-def test_outcomes_add_up_to_the_measured_accuracy(these):
-    places = np.array(panel_of(these)["arms"][0]["outcomes"])
-    measured = metrics.of_predictions(these[0].test_predictions)
+def test_outcomes_add_up_to_the_measured_accuracy(made_runs):
+    places = np.array(panel_of(made_runs)["arms"][0]["outcomes"])
+    measured = metrics.of_predictions(made_runs[0].test_predictions)
     overall = measured[(measured["target"] == "all") & (measured["metric"] == "accuracy")]
     assert (places == 0).all(axis=1).mean() == pytest.approx(overall["value"].item())
 
 
-def test_an_arm_that_was_not_run_is_named_with_its_reason(these):
-    panel = panel_of(these)
+def test_an_arm_that_was_not_run_is_named_with_its_reason(made_runs):
+    panel = panel_of(made_runs)
     assert [arm["label"] for arm in panel["arms"]] == ["Efficient"]
     assert panel["missing"] == ["ResNet-50 (ImageNet): weights unavailable"]
 
 
-def test_heatmaps_belong_to_their_radiographs_and_an_empty_one_is_left_out(these):
+def test_heatmaps_belong_to_their_radiographs_and_an_empty_one_is_left_out(made_runs):
     heatmaps = np.zeros((20, 16, 16), np.uint8)
     heatmaps[7] = 200
-    np.save(these[0].folder / "heatmaps.npy", heatmaps)
-    kept = panel_of(these, limit=16)["arms"][0]["heatmaps"]
+    np.save(made_runs[0].folder / "heatmaps.npy", heatmaps)
+    kept = panel_of(made_runs, limit=16)["arms"][0]["heatmaps"]
     assert [i for i, one in enumerate(kept) if one] == [6]  # 4 of each 5: place 4 is left out
     assert decoded(kept[6]).mean() == pytest.approx(200, abs=2)
 
@@ -112,24 +112,24 @@ def test_a_small_group_is_whole_before_a_large_one_gets_more():
     assert gallery.choose(groups).tolist() == list(range(22))
 
 
-def test_lungs_that_nobody_knows_have_no_outline(these):
-    assert {one.lungs for one in panel_of(these, no_regions)["radiographs"]} == {""}
+def test_lungs_that_nobody_knows_have_no_outline(made_runs):
+    assert {one.lungs for one in panel_of(made_runs, no_regions)["radiographs"]} == {""}
     assert gallery.outline(np.zeros((8, 8), bool)) == ""
 
 
-def test_an_outline_encloses_the_mask_at_any_image_size(these):
-    path = panel_of(these)["radiographs"][0].lungs
+def test_an_outline_encloses_the_mask_at_any_image_size(made_runs):
+    path = panel_of(made_runs)["radiographs"][0].lungs
     corners = np.array(re.findall(r"(\d+) (\d+)", path), int)
     step = gallery.LUNGS_GRID / SIZE
     assert np.allclose(corners.min(axis=0), np.array([4.5, 8.5]) * step, atol=1)
     assert np.allclose(corners.max(axis=0), np.array([11.5, 23.5]) * step, atol=1)
 
 
-def test_images_are_no_larger_than_the_page_needs(these):
-    radiographs = radiographs_of(these[0])
+def test_images_are_no_larger_than_the_page_needs(made_runs):
+    radiographs = radiographs_of(made_runs[0])
     large = np.zeros((len(radiographs), 256, 256, 3), np.uint8)
-    np.save(these[0].folder / "heatmaps.npy", np.full((20, 200, 200), 9, np.uint8))
-    panel = gallery.panel(these, radiographs, large, no_regions)
+    np.save(made_runs[0].folder / "heatmaps.npy", np.full((20, 200, 200), 9, np.uint8))
+    panel = gallery.panel(made_runs, radiographs, large, no_regions)
     assert decoded(panel["radiographs"][0].image).shape == (224, 224)
     assert decoded(panel["arms"][0]["heatmaps"][0]).shape == (96, 96)
 
@@ -139,23 +139,23 @@ def test_three_hundred_radiographs_of_nine_arms_take_less_than_ten_megabytes(tmp
     panels = []
     for experiment in "ABC":
         arms = ("densenet121", "resnet50", "efficient")
-        these = [make_run(tmp_path, arm, experiment=experiment) for arm in arms]
-        for run in these:
+        made_runs = [make_run(tmp_path, arm, experiment=experiment) for arm in arms]
+        for run in made_runs:
             speckles = [cv2.GaussianBlur(rng.random((96, 96)), (0, 0), 3) for _ in range(20)]
             scaled = [255 * (one - one.min()) / np.ptp(one) for one in speckles]
             np.save(run.folder / "heatmaps.npy", np.array(scaled).astype(np.uint8))
-        radiographs = radiographs_of(these[0])
+        radiographs = radiographs_of(made_runs[0])
         start = 100 * "ABC".index(experiment)  # no radiograph is shared
         simulated = [phantom.simulate(start + i, 224).image for i in range(len(radiographs))]
         treatment = EXPERIMENTS[experiment].treatment
         pixels = np.array([images.treat(image, treatment) for image in simulated])
-        panels.append(gallery.panel(these, radiographs, pixels, no_regions))
+        panels.append(gallery.panel(made_runs, radiographs, pixels, no_regions))
     page = gallery.Gallery(panels)._repr_mimebundle_()["text/html"]
     assert len(page) * 300 / 20 < 10e6
 
 
-def test_no_name_of_a_file_can_end_the_data_early(these):
-    panel = panel_of(these)
+def test_no_name_of_a_file_can_end_the_data_early(made_runs):
+    panel = panel_of(made_runs)
     named = panel["radiographs"][0]._replace(file="</script><b>")
     panel["radiographs"] = [named, *panel["radiographs"][1:]]
     page = gallery.Gallery([panel])._repr_mimebundle_()["text/html"]
@@ -164,8 +164,8 @@ def test_no_name_of_a_file_can_end_the_data_early(these):
     assert json.loads(content)["radiographs"][0]["file"] == "</script><b>"
 
 
-def test_jupyterlab_is_told_where_the_gallery_is(these):
-    shown = gallery.Gallery([panel_of(these)])._repr_mimebundle_()
+def test_jupyterlab_is_told_where_the_gallery_is(made_runs):
+    shown = gallery.Gallery([panel_of(made_runs)])._repr_mimebundle_()
     assert "make book" in shown["text/plain"]
     assert shown["text/plain"] in shown["text/html"]
 
@@ -197,14 +197,14 @@ def page():
 
 
 @pytest.fixture
-def opened(tmp_path, these, page):
+def opened(tmp_path, made_runs, page):
     """The page with Efficient in A and B, and what it answers in A."""
     rng = np.random.default_rng(2)
     heatmaps = rng.integers(0, 256, (20, 16, 16)).astype(np.uint8)
-    np.save(these[0].folder / "heatmaps.npy", heatmaps)
-    panels = [panel_of(these), panel_of([make_run(tmp_path, experiment="B")], no_regions)]
+    np.save(made_runs[0].folder / "heatmaps.npy", heatmaps)
+    panels = [panel_of(made_runs), panel_of([make_run(tmp_path, experiment="B")], no_regions)]
     page.goto(written(tmp_path, panels).as_uri())
-    return page, these[0].test_predictions
+    return page, made_runs[0].test_predictions
 
 
 slow = pytest.mark.slow

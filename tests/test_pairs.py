@@ -184,15 +184,15 @@ def test_a_text_that_is_none_is_refused_by_name(text):
 
 
 WORDS = st.text(st.sampled_from(list("ab \n#`-+:{}%'\"\\é")), max_size=30) | st.text(max_size=9)
-SOURCES = st.tuples(st.sampled_from(["markdown", "code", "raw"]), WORDS)
-CELLS = st.lists(SOURCES, max_size=4)
+CELL = st.tuples(st.sampled_from(["markdown", "code", "raw"]), WORDS)
+CELLS = st.lists(CELL, max_size=4)
 PLAIN = st.lists(
     st.tuples(st.sampled_from(["markdown", "code"]), st.sampled_from("abc")), min_size=1, max_size=3
 )
 
 
 def written(cells, notebook=NOTEBOOK):
-    """Gives an .ipynb whose cells are these."""
+    """Returns an .ipynb of cells."""
     made = [cell(source, kind) | {"id": f"c{i}"} for i, (kind, source) in enumerate(cells)]
     return edited(lambda n: n.update(cells=made), notebook)
 

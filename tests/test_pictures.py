@@ -280,7 +280,7 @@ def test_a_header_is_read_of_every_kind_of_file(tmp_path):
 
 
 def bombs():
-    """Gives small files that take minutes or gigabytes of a parser that believes them."""
+    """Returns small files that take minutes or gigabytes of a parser that believes them."""
     plain = dicom(GREY)
     at, meta = plain.index(b"\x28\0\x02\0US"), plain.index(b"\x02\0\x10\0UI")
     open_sq = b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff"

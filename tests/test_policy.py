@@ -35,7 +35,7 @@ print("copy me")
 
 
 def output(bundle):
-    """Gives a cell that shows a mime bundle, as papermill leaves it."""
+    """Returns a cell that shows a mime bundle, as papermill leaves it."""
     shown = nbformat.v4.new_output("execute_result", bundle, execution_count=1)
     return nbformat.v4.new_code_cell("shown", outputs=[shown], execution_count=1)
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cxrlib.study import provenance
+from cxrlib.pages import notebooks
+from cxrlib.study import experiments, provenance
 
 ROOT = Path(__file__).parents[1]
-TRAINING = ("networks.training.fit", "networks.models.efficient", "images.treat")
+TRAINING = (
+    "networks.training.fit", "networks.models.efficient", "images.treat", "study.data.with_copies",
+)  # fmt: skip
 HEATMAPS = ("heatmaps.write", "heatmaps.saliency")
 
 
@@ -63,6 +66,7 @@ def test_a_change_of_what_is_executed_changes_what_it_makes(library, module, old
         ("networks/__init__.py", '"#009e73"', '"#000000"'),
         ("study/experiments.py", 'title="images as they are"', 'title="untouched"'),
         ("networks/models.py", "unknown architecture", "no such architecture"),
+        ("cohort/readers.py", '"file", "path", "group"', '"path", "file", "group"'),
     ],
 )
 def test_words_colours_and_what_is_not_called_change_nothing(library, module, old, new):
@@ -76,6 +80,39 @@ def test_a_program_changes_with_the_code_that_it_uses_and_not_with_its_comments(
     )
     other = program.replace("groups", "target_counts")
     assert provenance.digest_of_text(program) != provenance.digest_of_text(other)
+
+
+def chapters(monkeypatch, place=ROOT):
+    """Returns what each chapter is made from, with the library of a folder."""
+    monkeypatch.setattr(provenance, "HERE", place)
+    return {name: notebooks.made_from(name) for name in notebooks.names()}
+
+
+def differing(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path, monkeypatch):
+    before = chapters(monkeypatch)
+    shutil.copytree(ROOT / "cxrlib", tmp_path / "cxrlib")
+    figures, rows = (tmp_path / "cxrlib" / p for p in ("pages/figures.py", "networks/__init__.py"))
+    text = figures.read_text()
+    figures.write_text(text.replace('"lesion removed": "#e69f00"', '"lesion removed": "#000000"'))
+    provenance._module.cache_clear()
+    assert differing(before, chapters(monkeypatch, tmp_path)) == {"07-shortcuts"}
+    figures.write_text(text)
+    rows.write_text(rows.read_text().replace('("#009e73",)', '("#000000",)'))
+    provenance._module.cache_clear()
+    reached = differing(before, chapters(monkeypatch, tmp_path))
+    assert {"02-experiment-a", "05-comparison", "06-paper-audit"} <= reached
+
+
+def test_another_experiment_reaches_the_chapters_that_show_all_of_them(monkeypatch):
+    before = chapters(monkeypatch)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "D", experiments.C)
+    reached = differing(before, chapters(monkeypatch))
+    assert {notebooks.FRONT, "05-comparison", "10-gallery"} <= reached
+    assert not reached & {"01-data", "02-experiment-a", "04-experiment-c", "06-paper-audit"}
 
 
 def test_a_name_that_is_not_there_is_an_error():

@@ -364,13 +364,13 @@ def test_every_seed_and_fold_of_a_study_is_trained_and_found_again(tiny, project
         bacteria=12,
         covid=12,
     )
-    these = study.every(folded, "A")
-    assert [(run.info["seed"], run.info["split"]) for run in these] == [
+    ran = study.every(folded, "A")
+    assert [(run.info["seed"], run.info["split"]) for run in ran] == [
         (718, "fold 1 of 2"), (718, "fold 2 of 2"), (719, "fold 1 of 2"), (719, "fold 2 of 2"),
     ]  # fmt: skip
-    tested = [file for run in these[:2] for file in run.test_predictions["file"]]
+    tested = [file for run in ran[:2] for file in run.test_predictions["file"]]
     assert sorted(tested) == sorted(study.cohort(folded)["file"])
-    written = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in these]
+    written = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in ran]
     again = [run.folder.joinpath("run.json").stat().st_mtime_ns for run in study.every(folded, "A")]
     assert written == again
 

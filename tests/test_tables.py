@@ -1,5 +1,7 @@
 """Tables come numbered with captions; what did not run is shown as not run."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +39,7 @@ MARKUP = [
 
 
 def read_as_the_book_does(table):
-    """Gives the cells of a table, first its head, as MyST reads them."""
+    """Returns the cells of a table, first its head, as MyST reads them."""
     extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
     settings = {"myst_enable_extensions": extensions, "report_level": 1, "halt_level": 1}
     markdown = table._repr_mimebundle_()["text/markdown"]
@@ -83,8 +85,8 @@ def test_whatever_text_is_in_a_cell_is_shown(wild, sharp):
     assert shown == ["A", *(printable(cell).strip(" ") for cell in cells)]
 
 
-def test_the_overall_table_has_each_arm_over_the_papers_values(these):
-    frame = tables.overall(these)
+def test_the_overall_table_has_each_arm_over_the_papers_values(made_runs):
+    frame = tables.overall(made_runs)
     ran = ["Efficient", "– paper", "– difference"]
     assert frame["Arm"].tolist() == [*ran, "ResNet-50 (ImageNet)", "– paper"]
     assert frame["Harsh accuracy"][1].startswith("80.1")
@@ -98,8 +100,8 @@ def test_the_overall_table_has_each_arm_over_the_papers_values(these):
     assert frame["Hamming loss"][1].startswith("0.070")
 
 
-def test_the_table_by_target_has_the_papers_value_beside_each(these):
-    frame = tables.per_target(these)
+def test_the_table_by_target_has_the_papers_value_beside_each(made_runs):
+    frame = tables.per_target(made_runs)
     covid = frame.iloc[5].tolist()
     assert covid[0] == "–\u00a0COVID\u00a0(5)"
     for ours, beside in zip(covid[1::2], covid[2::2]):
@@ -109,13 +111,24 @@ def test_the_table_by_target_has_the_papers_value_beside_each(these):
     assert len(frame) == 6
 
 
-def test_arms_that_did_not_run_say_why(these):
-    assert tables.arms(these)["State"][1] == "not run: weights unavailable"
+def test_arms_that_did_not_run_say_why(made_runs):
+    assert tables.arms(made_runs)["State"][1] == "not run: weights unavailable"
 
 
 def test_another_initialisation_than_the_papers_is_said_to_be_another(tmp_path):
     run = make_run(tmp_path, "resnet50", "none", experiment="B")
     assert tables.overall([run])["Arm"][1] == "– paper (ImageNet)"
+
+
+def test_nothing_of_the_paper_stands_beside_what_it_does_not_have(tmp_path):
+    run = make_run(tmp_path, experiment="D")
+    assert tables.overall([run])["Arm"].tolist() == ["Efficient"]
+    assert list(tables.per_target([run])) == ["Arm, target (patients)", "Precision", "Recall", "F1"]
+    assert not [name for name in tables.seeds([run]) if "Paper" in name]
+    own = dataclasses.replace(experiments.C, name="D", published=False)
+    setup = tables.setup(own, profiles.Profile(), "paper")
+    assert list(setup) == ["", "this study"]
+    assert ["Epochs at most, Efficient", "20"] in setup.values.tolist()
 
 
 def test_precisions_are_compared_over_seeds(tmp_path):
@@ -144,8 +157,8 @@ def test_benchmarks_show_both_sides_and_their_ratio():
     ]
 
 
-def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(these):
-    frame = tables.thresholds(these[:1])
+def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(made_runs):
+    frame = tables.thresholds(made_runs[:1])
     assert len(frame) == 2
     assert frame["Threshold"][0] == "0.50"
     assert 0 <= float(frame["Threshold"][1]) <= 1
@@ -158,21 +171,21 @@ def test_a_fold_reads_as_what_it_is():
     assert labels.split_label("fold 1 of 2") == "split by patient, fold 1 of 2"
 
 
-def test_every_remaining_table_shows_its_facts(these):
+def test_every_remaining_table_shows_its_facts(made_runs):
     profile = profiles.Profile()
     assert "0.001" in tables.setup(experiments.A, profile, "paper").to_string()
     assert "quick" in tables.profile(profile).to_string()
-    assert "keras" in tables.versions(these).to_string()
+    assert "keras" in tables.versions(made_runs).to_string()
 
 
 def test_every_arm_is_in_the_tables_even_where_none_ran(tmp_path):
-    these = [
+    made_runs = [
         make_run(tmp_path, architecture, "imagenet", state=runs.NOT_RUN, reason="no <network>")
         for architecture in ("densenet121", "resnet50")
     ]
-    overall = tables.overall(these)
+    overall = tables.overall(made_runs)
     assert list(overall.iloc[::2, 1]) == ["not run", "not run"]
-    shown = tables.Table(tables.arms(these), "c", "t")._repr_mimebundle_()
+    shown = tables.Table(tables.arms(made_runs), "c", "t")._repr_mimebundle_()
     assert shown["text/plain"].count("no <network>") == 2
     assert "no &lt;network&gt;" in shown["text/html"]
 
@@ -203,8 +216,8 @@ def test_leaks_are_tabulated_group_by_group():
 
 
 def test_every_pair_of_arms_is_compared_and_told_apart_or_not(tmp_path):
-    these = [make_run(tmp_path), make_run(tmp_path, "densenet121")]
-    frame = tables.differences(these)
+    made_runs = [make_run(tmp_path), make_run(tmp_path, "densenet121")]
+    frame = tables.differences(made_runs)
     assert list(frame["Measure"]) == ["Harsh accuracy", "Macro F1", "AUC for COVID"]
     assert set(frame["The first is"]) == {"no difference shown"}
     assert set(frame["One arm"]) == {"Efficient"}
@@ -215,8 +228,8 @@ def test_arms_of_experiments_that_test_the_same_radiographs_are_compared_by_name
     assert frame.iloc[0].tolist()[:2] == ["B\u2002Efficient", "C\u2002Efficient"]
 
 
-def test_one_arm_alone_is_compared_with_none(these):
-    assert tables.differences(these).iloc[0].tolist()[:2] == ["Efficient", "none ran"]
+def test_one_arm_alone_is_compared_with_none(made_runs):
+    assert tables.differences(made_runs).iloc[0].tolist()[:2] == ["Efficient", "none ran"]
 
 
 def test_calibration_stands_as_it_is_and_temperature_scaled(tmp_path):

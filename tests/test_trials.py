@@ -16,39 +16,39 @@ def harsh(table):
 
 
 def test_each_seed_is_measured_as_its_run_was(tmp_path):
-    these = [make_run(tmp_path / str(seed), seed=seed) for seed in (1, 2, 3)]
-    found = trials.measured(these)
+    made_runs = [make_run(tmp_path / str(seed), seed=seed) for seed in (1, 2, 3)]
+    found = trials.measured(made_runs)
     assert found["seed"].unique().tolist() == [1, 2, 3]
-    for run in these:
+    for run in made_runs:
         own = found[found["seed"] == run.info["seed"]]
         assert harsh(own)["value"].tolist() == harsh(run.metrics)["value"].tolist()
 
 
 def test_folds_are_pooled_so_that_each_radiograph_counts_once(tmp_path):
-    these = [make_run(tmp_path / str(k), seed=1, split=f"fold {k} of 2") for k in (1, 2)]
-    second = these[1].predictions
+    made_runs = [make_run(tmp_path / str(k), seed=1, split=f"fold {k} of 2") for k in (1, 2)]
+    second = made_runs[1].predictions
     second["patient"] = second["patient"].astype(str) + " of the other fold"
-    second.to_csv(these[1].folder / "predictions.csv", index=False)
-    found = trials.measured(these)
-    pooled = pd.concat([run.test_predictions for run in these], ignore_index=True)
+    second.to_csv(made_runs[1].folder / "predictions.csv", index=False)
+    found = trials.measured(made_runs)
+    pooled = pd.concat([run.test_predictions for run in made_runs], ignore_index=True)
     assert harsh(found)["value"].tolist() == harsh(metrics.of_predictions(pooled))["value"].tolist()
-    assert harsh(found)["n"].iloc[0] == 2 * harsh(these[0].metrics)["n"].iloc[0]
+    assert harsh(found)["n"].iloc[0] == 2 * harsh(made_runs[0].metrics)["n"].iloc[0]
 
 
 def test_arms_that_took_other_initialisations_in_other_seeds_are_called_best(tmp_path):
-    these = []
+    made_runs = []
     for seed, weights in ((1, "none"), (2, "imagenet")):
         run = make_run(tmp_path / str(seed), "resnet50", weights, experiment="B", seed=seed)
         moved = run.folder.rename(run.folder.with_name("resnet50-best"))
-        these.append(runs.load(moved))
-    assert trials.measured(these)["weights"].unique().tolist() == ["best"]
-    assert tables.seeds(these)["Arm"][0] == "ResNet-50 (best start)"
-    assert trials.measured(these[:1])["weights"].unique().tolist() == ["none"]
+        made_runs.append(runs.load(moved))
+    assert trials.measured(made_runs)["weights"].unique().tolist() == ["best"]
+    assert tables.seeds(made_runs)["Arm"][0] == "ResNet-50 (best start)"
+    assert trials.measured(made_runs[:1])["weights"].unique().tolist() == ["none"]
 
 
-def test_runs_that_did_not_finish_are_no_trials(these):
+def test_runs_that_did_not_finish_are_no_trials(made_runs):
     with pytest.raises(InputError, match="none of these runs is finished"):
-        trials.measured(these[1:])
+        trials.measured(made_runs[1:])
 
 
 def test_the_spread_is_that_of_the_seeds():
@@ -79,8 +79,8 @@ def test_a_printed_value_is_judged_by_the_spread_of_three_seeds_or_more_only():
     assert trials.verdict([0.80, np.nan, 0.79], 0.8) == "not said"
 
 
-def test_a_table_of_one_seed_says_that_the_spread_was_not_measured(these):
-    frame = tables.seeds(these)
+def test_a_table_of_one_seed_says_that_the_spread_was_not_measured(made_runs):
+    frame = tables.seeds(made_runs)
     assert len(frame) == 3
     assert (frame["Seeds"] == 1).all()
     assert (frame["Over seeds"] == "–").all()

@@ -25,7 +25,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from cxrlib.cohort.own import FACTS, OTHER, SPLITS
+from cxrlib.cohort.own import OPTIONAL, OTHER, SPLITS
 from cxrlib.cohort.readers import (
     COLUMNS,
     LATERAL,
@@ -47,7 +47,7 @@ from cxrlib.targets import TARGETS
 
 __all__ = [
     "COLUMNS",
-    "FACTS",
+    "OPTIONAL",
     "FRACTIONS",
     "LATERAL",
     "NOT_FRONTAL",

@@ -66,30 +66,11 @@ def facts(radiographs, pixels=None, progress=iter):
     return facts_and_thumbnails(radiographs, pixels, progress)[0]
 
 
-def thumbnails(radiographs, edge=baselines.EDGE):
-    """Makes a small grey picture of each radiograph, in one pass.
+def facts_and_thumbnails(radiographs, pixels=None, progress=iter):
+    """Returns facts and small grey pictures of radiographs in one pass.
 
     Args:
-        radiographs: DataFrame with the column path, or an iterable of uint8 images (h, w, 3), RGB.
-        edge: Edge of the thumbnails in pixels.
-
-    Returns:
-        uint8 array (n, edge, edge).
-
-    Raises:
-        InputError: A file cannot be read.
-    """
-    if isinstance(radiographs, pd.DataFrame):
-        pictures = _in_threads(
-            lambda path: images.resize(_grey(decode.read(path)), edge), radiographs["path"]
-        )
-    else:
-        pictures = (images.resize(_grey(image), edge) for image in radiographs)
-    return np.array(list(pictures), np.uint8).reshape(-1, edge, edge)
-
-
-def facts_and_thumbnails(radiographs, pixels=None, progress=iter):
-    """Returns facts and thumbnails in one pass: see `facts` and `thumbnails`.
+        radiographs, pixels, progress: As `facts` takes them.
 
     Returns:
         The radiographs with their facts, and uint8 thumbnails (n, 64, 64), black where a file

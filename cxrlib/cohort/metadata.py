@@ -51,7 +51,7 @@ def read(root, needed, name, also=()):
 
 
 def warn(root, notes):
-    """Says what was changed on reading, if anything was."""
+    """Warns of what was changed on reading, if anything was."""
     if notes:
         said = "; ".join(map(str, notes))
         warnings.warn(f"{root}: {said}", InputWarning, stacklevel=3)

@@ -15,7 +15,7 @@ from cxrlib.errors import InputError, InputWarning
 from cxrlib.images import decode
 from cxrlib.targets import GROUPS, TARGETS
 
-FACTS = ("publication", "view", "age_group")
+OPTIONAL = ("publication", "view", "age_group")
 """Columns that are "" where nothing is known."""
 
 SPLITS = ("train", "validation", "test")
@@ -23,11 +23,11 @@ SPLITS = ("train", "validation", "test")
 OTHER = "other"
 """The group of radiographs whose targets are those of no group: pneumonia by a fungus, say."""
 
-KNOWN = ("file", "group", "patient", "source", *FACTS, "split", *TARGETS)
+KNOWN = ("file", "group", "patient", "source", *OPTIONAL, "split", *TARGETS)
 """Columns of a table that mean something here."""
 
-_SPLITS = {"val": "validation", "valid": "validation", "dev": "validation"}
-_SPLITS |= {"training": "train", "testing": "test"}
+_SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
+_SPELLINGS |= {"training": "train", "testing": "test"}
 _POSTURES = {
     "supine", "erect", "semi", "upright", "portable", "mobile", "bedside", "sitting", "standing",
     "chest", "view", "projection",
@@ -80,7 +80,7 @@ def read_folder(table):
     answers = _answers(rows)
     groups = [group or OTHER for group in targets.decode(answers)]
     files = rows["file"]
-    facts = {name: rows.get(name, "") for name in FACTS}
+    facts = {name: rows.get(name, "") for name in OPTIONAL}
     if "view" not in rows:
         views = [decode.dicom_facts(path)["view"] for path in rows["path"]]
         facts["view"] = [view if view in ("PA", "AP") else "" for view in views]
@@ -203,7 +203,7 @@ def _rules(folder):
         "publication": tables.identifiers(),
         "view": read_view,
         "age_group": _age_group,
-        "split": tables.choice(*SPLITS, **_SPLITS),
+        "split": tables.choice(*SPLITS, **_SPELLINGS),
         **dict.fromkeys(TARGETS, tables.answer),
     }
 

@@ -9,11 +9,11 @@ import pandas as pd
 
 from cxrlib import targets
 from cxrlib.cohort import folders, metadata, tables
-from cxrlib.cohort.own import ADULT, FACTS, KNOWN, read_folder, read_view
+from cxrlib.cohort.own import ADULT, KNOWN, OPTIONAL, read_folder, read_view
 from cxrlib.cohort.own import listed as listed_by_a_user
 from cxrlib.errors import InputError
 
-COLUMNS = ("file", "path", "group", "patient", "source", *FACTS, *targets.TARGETS)
+COLUMNS = ("file", "path", "group", "patient", "source", *OPTIONAL, *targets.TARGETS)
 
 LATERAL = (
     "35AF5C3B-D04D-4B4B-92B7-CB1F67D83085.jpeg",
@@ -36,7 +36,7 @@ _DROPPED = {  # by the paper, as it says
     ("Pnemonia", "Stress-Smoking", "ARDS"),
     ("Pnemonia", "bacteria", "Streptococcus"),
 }
-_GROUPS = {  # of what CoronaHack's three label columns say
+_LABELLED = {  # of what CoronaHack's three label columns say
     ("Normal", "", ""): "normal",
     ("Pnemonia", "Virus", ""): "virus",
     ("Pnemonia", "bacteria", ""): "bacteria",
@@ -294,7 +294,7 @@ def _coronahack(root):
 def _coronahack_groups(table):
     """Returns each metadata row its group, or None where the paper drops the row."""
     facts = table[[_LABEL, _CAUSE, _VIRUS]]
-    return [_GROUPS.get(row) for row in facts.itertuples(index=False, name=None)]
+    return [_LABELLED.get(row) for row in facts.itertuples(index=False, name=None)]
 
 
 def _spreadsheet_key(names):

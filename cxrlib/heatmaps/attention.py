@@ -16,9 +16,6 @@ from cxrlib import images, metrics
 from cxrlib.errors import InputError
 from cxrlib.targets import GROUP_TARGET
 
-REGIONS = ("lungs", "lesions", "marks", "devices")
-"""Where a heatmap's energy is measured; a radiograph need not have all of them."""
-
 MEASURES = ("energy", "pointing", "area", "gaussian")
 """The share of a heatmap's energy inside a region; whether its highest point lies there (pointing
 game, Zhang et al. 2018); and what chance gives: the region's share of the image, and of a centred

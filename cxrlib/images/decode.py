@@ -205,7 +205,7 @@ def _checked(pixels):
 
 
 def _faint(pixels):
-    """Says that a picture shows nothing, or hardly anything; "" where it shows something."""
+    """Returns how little a picture shows, in words; "" where it shows something."""
     some = pixels[tuple(slice(None, None, -(-edge // depth.EDGE)) for edge in pixels.shape[:2])]
     if np.ptp(some) >= FAINT and not depth.is_flat(some):
         return ""  # a look at some of it, which costs next to nothing, is enough for most

@@ -85,7 +85,7 @@ TEXTS = (
 
 
 def unreadable(file):
-    """Says what is seen of a file that cannot be read.
+    """Returns what a file that cannot be read seems to be, and the mend.
 
     Args:
         file: The open file; it is left anywhere.

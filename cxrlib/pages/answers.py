@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cxrlib import labels, metrics, targets
-from cxrlib.labels import GROUPS
+from cxrlib.labels import GROUP_LABELS
 from cxrlib.pages.figures import GROUP_COLOURS, WIDTH, closed, style
 
 ANSWERS = ("Normal", "Virus", "Bacteria", "COVID", "other")
@@ -87,7 +87,7 @@ def confusions(runs, columns=3):
                 color="white" if value > 0.8 else "black",
                 fontweight="bold" if x == y else "normal",
             )  # fmt: skip
-        axis.set_yticks(range(len(counts)), [GROUPS[group] for group in counts.index])
+        axis.set_yticks(range(len(counts)), [GROUP_LABELS[group] for group in counts.index])
         axis.set_xticks(range(len(ANSWERS)), ANSWERS, rotation=35, ha="right", fontsize=8)
         axis.set_title(labels.run_label(*run.key), fontsize=9)
         axis.grid(False)
@@ -147,7 +147,7 @@ def mean_heatmaps(maps, outlines):
         len(maps), 4, figsize=(WIDTH * 0.86, 1.62 * len(maps) + 0.3), squeeze=False
     )
     for axis, group in zip(axes[0], targets.GROUPS):
-        axis.set_title(GROUPS[group], fontsize=9)
+        axis.set_title(GROUP_LABELS[group], fontsize=9)
     for line, (label, of_groups) in zip(axes, maps.items()):
         line[0].set_ylabel(label.replace("\u2002", "\n"), fontsize=9)
         for axis, heatmap in zip(line, of_groups):

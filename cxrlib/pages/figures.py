@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from sklearn.metrics import roc_curve
 
 from cxrlib import labels, paper, shortcuts, targets
-from cxrlib.labels import GROUPS
+from cxrlib.labels import GROUP_LABELS
 from cxrlib.metrics import calibration
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study.experiments import EXPERIMENTS
@@ -27,10 +27,10 @@ GROUP_COLOURS = {
 }
 SPLIT_COLOURS = {"train": "#4c6a85", "validation": "#9fb4c7", "test": "#e0a458"}
 MASK_COLOURS = {"lungs": "#56b4e9", "lesions": "#e69f00", "marks": "#00c78c", "devices": "#e377c2"}
-EXPERIMENT_COLOURS = {"A-cropped": "#56b4e9", "C-uncropped": "#cc79a7"} | {
-    name: experiment.colour for name, experiment in EXPERIMENTS.items()
-}
-EXPERIMENT_COLOURS = dict(sorted(EXPERIMENT_COLOURS.items()))
+_VARIANT_COLOURS = {"A-cropped": "#56b4e9", "C-uncropped": "#cc79a7"}
+EXPERIMENT_COLOURS = dict(sorted({
+    **_VARIANT_COLOURS, **{name: experiment.colour for name, experiment in EXPERIMENTS.items()},
+}.items()))  # fmt: skip
 CHANGE_COLOURS = {
     "lesion removed": "#e69f00",
     "mark removed": "#00a878",
@@ -62,8 +62,8 @@ def groups(cohort):
     style()
     figure, axis = plt.subplots(figsize=(WIDTH, 2.8))
     counts = cohort.groupby(["group", "split"]).size().unstack(fill_value=0)
-    there = [group for group in GROUPS if group in counts.index]
-    _stacked(axis, counts.reindex(there, columns=SPLIT_COLOURS, fill_value=0).rename(GROUPS))
+    there = [group for group in GROUP_LABELS if group in counts.index]
+    _stacked(axis, counts.reindex(there, columns=SPLIT_COLOURS, fill_value=0).rename(GROUP_LABELS))
     return closed(figure)
 
 
@@ -172,7 +172,7 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
         place = int(test.index[test["group"] == group][0])
         target, image = targets.GROUP_TARGET[group], pixels[positions[place]]
         line[0].imshow(image)
-        line[0].set_ylabel(GROUPS[group], fontsize=10)
+        line[0].set_ylabel(GROUP_LABELS[group], fontsize=10)
         for axis, run in zip(line[1:], finished):
             axis.imshow(image)
             extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
@@ -321,7 +321,7 @@ def scores(run, target="COVID"):
     if run is None:
         return _blank()
     counts = calibration.histograms(run.test_predictions).query("target == @target")
-    groups = [group for group in GROUPS if group in set(counts["group"])]
+    groups = [group for group in GROUP_LABELS if group in set(counts["group"])]
     figure, axes = plt.subplots(1, len(groups), figsize=(WIDTH, 2.2), sharex=True, sharey=True)
     for axis, group in zip(np.atleast_1d(axes), groups):
         part = counts[counts["group"] == group]
@@ -329,7 +329,7 @@ def scores(run, target="COVID"):
         colour = GROUP_COLOURS["covid" if ill else "normal"]
         axis.bar(part["low"], part["share"], part["high"] - part["low"], align="edge", color=colour)
         axis.axvline(0.5, color="grey", linewidth=1, linestyle=":")
-        axis.set_title(f"{GROUPS[group]} ({part['n'].sum()})", fontsize=10)
+        axis.set_title(f"{GROUP_LABELS[group]} ({part['n'].sum()})", fontsize=10)
     figure.supxlabel(f"Probability of {target}", fontsize=10)
     np.atleast_1d(axes)[0].set_ylabel("Share of the group")
     return closed(figure)
@@ -396,7 +396,7 @@ def attention(measured, region="lungs"):
 
     Args:
         measured: As `study.lung_attention` returns it, of one or several runs.
-        region: One of `attention.REGIONS`.
+        region: "lungs", "lesions", "marks" or "devices".
     """
     style()
     part = measured[measured["region"] == region].dropna(subset="energy").reset_index(drop=True)
@@ -407,10 +407,11 @@ def attention(measured, region="lungs"):
     for y, key in enumerate(runs_there):
         own = part[(part[keys] == key).all(axis=1)]
         shift = rng.uniform(-0.24, 0.24, len(own))
-        for group in [group for group in GROUPS if group in set(own["group"])]:
+        for group in [group for group in GROUP_LABELS if group in set(own["group"])]:
             dots = (own["group"] == group).to_numpy()
+            label = GROUP_LABELS[group] if y == 0 else None
             axis.plot(100 * own["energy"][dots], y + shift[dots], ".", color=GROUP_COLOURS[group],
-                      markersize=4, alpha=0.6, label=GROUPS[group] if y == 0 else None)  # fmt: skip
+                      markersize=4, alpha=0.6, label=label)  # fmt: skip
         for chance, line in (("area", "-"), ("gaussian", ":")):
             at = 100 * own[chance].mean()
             label = {"area": "its share of the image", "gaussian": "a centred Gaussian"}[chance]
@@ -605,7 +606,7 @@ def _measure(frame, target, metric):
 
 
 def _blank():
-    """Says that there is nothing to draw."""
+    """Returns a figure that says that there is nothing to draw."""
     figure, axis = plt.subplots(figsize=(WIDTH, 1))
     axis.axis("off")
     axis.text(0.5, 0.5, "no arm finished: nothing to show", ha="center", va="center")

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import colormaps
 
 from cxrlib import images, metrics
-from cxrlib.labels import GROUPS, arm_label
+from cxrlib.labels import GROUP_LABELS, arm_label
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
@@ -120,7 +120,7 @@ def join(panels):
     ]
     return {
         "targets": TARGETS,
-        "groups": GROUPS,
+        "groups": GROUP_LABELS,
         "group_targets": GROUP_TARGET,
         "outcomes": OUTCOMES,
         "grid": LUNGS_GRID,

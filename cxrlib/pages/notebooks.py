@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cxrlib import files
 from cxrlib.errors import InputError
-from cxrlib.study import experiments, profiles
+from cxrlib.study import experiments, profiles, provenance
 
 FRONT = "00-front-page"
 """The notebook behind the book's first page."""
@@ -26,6 +26,17 @@ def code(name):
     text = (files.root() / "notebooks" / f"{name}.md").read_text(encoding="utf-8")
     cells = jupytext.reads(text, fmt="md:myst").cells
     return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def made_from(name):
+    """Lists what an executed notebook comes from, beside runs and kept numbers.
+
+    Returns:
+        A digest of the code that it executes, colours among it, and the experiments that it shows.
+    """
+    shown = [repr(experiments.EXPERIMENTS[letter]) for letter in needs(name)]
+    tables = {"cxrlib.study.experiments.EXPERIMENTS"}
+    return [provenance.digest_of_text(code(name), apart=tables), *shown]
 
 
 def needs(name):

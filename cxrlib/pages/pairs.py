@@ -100,7 +100,7 @@ def check(name, content):
 
 
 def agree(name, text, notebook):
-    """Gives both halves of a notebook as they are once in step.
+    """Returns both halves of a notebook brought in step.
 
     Args:
         name: The notebook, for messages.
@@ -133,7 +133,7 @@ def agree(name, text, notebook):
 
 
 def in_the_form_of(older, text):
-    """Gives a text the form of an older one: its header, and its cells' options where they agree.
+    """Returns a text in the form of an older one: its header, its cells' options where they agree.
 
     Jupytext breaks long captions into lines and quotes them in its own way, so a save would change
     lines that nobody edited.
@@ -201,7 +201,7 @@ def _parse(path, content):
 
 
 def _plain(cell):
-    """Gives a cell's kind and source, without the blank lines around it."""
+    """Returns a cell's kind and source, without the blank lines around it."""
     return cell.cell_type, re.sub(r"\A([^\S\n]*\n)+", "", cell.source).rstrip()
 
 
@@ -240,7 +240,7 @@ def _digests(notebook):
 
 
 def _apart(name, known, theirs):
-    """Says which cells of an .ipynb are neither in its text nor older ones."""
+    """Returns which cells of an .ipynb are neither in its text nor older ones."""
     new = [
         f"cell {number} ({cell.source.strip()[:30]!r})"
         for number, (cell, digest) in enumerate(zip(theirs.cells, _digests(theirs)), 1)

@@ -20,6 +20,7 @@ from cxrlib.labels import (
     LABELS,
     arm_label,
     interval,
+    listed,
     measure_label,
     minutes,
     number,
@@ -31,6 +32,7 @@ from cxrlib.labels import (
     split_label,
 )  # fmt: skip
 from cxrlib.metrics import calibration, comparison
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.shortcuts import external as elsewhere
 from cxrlib.study import experiments, trials
 from cxrlib.study.runs import NOT_RUN
@@ -104,13 +106,15 @@ def overall(runs):
 
     Returns:
         Three rows an arm: measured, printed, and the difference; of an arm that was not run the
-        first two.
+        first two, and of one that the paper does not have the first.
     """
     published = paper.published()
     rows = []
     for run in runs:
         rows.append([arm_label(*run.key[1:]), *_overall_cells(run)])
         printed, whose = _of_paper(published, *run.key)
+        if printed.empty:
+            continue
         rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
         if run.finished:
             rows.append(["– difference", *_less(run.metrics, printed, "all", metrics.OVERALL)])
@@ -125,14 +129,16 @@ def per_target(runs):
         runs: Runs of one experiment.
 
     Returns:
-        A row an arm and, below it, a row a target.
+        A row an arm and, below it, a row a target; the paper's columns only where it has one of
+        the arms.
     """
     published = paper.published()
-    rows = []
+    rows, in_paper = [], False
     for run in runs:
         if not run.finished:
             continue
         measured, (printed, _) = run.metrics, _of_paper(published, *run.key)
+        in_paper = in_paper or len(printed) > 0
         rows.append([arm_label(*run.key[1:]), *[""] * 6])
         for target in TARGETS:
             recall = measured[(measured["target"] == target) & (measured["metric"] == "recall")]
@@ -146,7 +152,8 @@ def per_target(runs):
     columns = ["Arm, target (patients)"]
     for metric in metrics.PER_TARGET:
         columns += [LABELS[metric], "paper"]
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame if in_paper or not rows else frame.drop(columns="paper")
 
 
 def verdicts(compared):
@@ -198,7 +205,7 @@ def seeds(runs):
         runs: Runs of one experiment, of all seeds and folds, as `study.every` returns them.
 
     Returns:
-        A row an arm and measure.
+        A row an arm and measure; the paper's columns only where it has one of the arms.
     """
     if not any(run.finished for run in runs):
         return _NONE
@@ -220,13 +227,14 @@ def seeds(runs):
                 "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
                 "–" if over["seeds"] < 2
                 else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
-                interval(theirs, np.nan, np.nan) + whose,
+                "–" if printed.empty else interval(theirs, np.nan, np.nan) + whose,
                 trials.verdict(own["value"], theirs) if same_task else "not said",
             ])  # fmt: skip
     columns = [
         "Arm", "Measure", "First seed", "Seeds", "Over seeds", "Range", "Paper", "Paper's is",
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame if (frame["Paper"] != "–").any() else frame.drop(columns=columns[-2:])
 
 
 def differences(runs):
@@ -475,44 +483,47 @@ def arms(runs):
 
 
 def setup(experiment, profile, split):
-    """Tabulates an experiment's numbers, the paper's beside what this study's profile runs.
+    """Tabulates what an experiment does, as this study's profile runs it and as the paper did.
 
     Args:
         experiment: As the profile has it.
         profile: The study's profile.
         split: How the radiographs were split (see `study.split`).
+
+    Returns:
+        A row a setting; no column "paper" for an experiment that the paper does not have.
     """
-    published = experiments.find(experiment.name)
-    paper_schedule = published.schedule
-    deep, small = (profile.schedule(experiment, a) for a in ("densenet121", "efficient"))
+    kinds = {row.pretrained: name for name, row in ARCHITECTURES.items()}
+    deep, small = (profile.schedule(experiment, kinds[kind]) for kind in (True, False))
+    as_split = split_label(split).removeprefix("split ")
+    columns = {"this study": _settings(experiment, as_split, profile.image_size, deep, small)}
+    if experiment.published:
+        papers = experiments.find(experiment.name)
+        columns["paper"] = _settings(papers, "by image", 768, papers.schedule, papers.schedule)
+    return pd.DataFrame(columns).rename_axis("").reset_index().astype(str)
 
-    def copies(of):
-        return f"{of.train} train and validation, {of.test} test" if of else "none"
 
-    rows = [
-        (
-            "Images",
-            experiment.treatment.replace("+", " + "),
-            published.treatment.replace("+", " + "),
-        ),
-        ("Split", split_label(split).removeprefix("split "), "by image"),
-        ("Edge in pixels", profile.image_size, 768),
-        ("Copies of a COVID image", copies(experiment.copies), copies(published.copies)),
-        ("Augmentation while training", *[_online(e.online) for e in (experiment, published)]),
-        ("Batch", small.batch_size, paper_schedule.batch_size),
-        ("Epochs at most, deep networks", deep.epochs, paper_schedule.epochs),
-        ("Epochs at most, Efficient", small.epochs, paper_schedule.epochs),
-        ("Passes an epoch", small.passes_per_epoch, paper_schedule.passes_per_epoch),
-        ("Learning rate", f"{small.learning_rate:g}", f"{paper_schedule.learning_rate:g}"),
-        (
-            "Halve the learning rate after epochs without progress",
-            small.reduce_after,
-            paper_schedule.reduce_after,
-        ),
-        ("Stop after epochs without progress", small.stop_after, paper_schedule.stop_after),
-        ("Batch normalisation averages over", *map(_norms, (small, paper_schedule))),
-    ]
-    return pd.DataFrame(rows, columns=["", "this study", "paper"]).astype(str)
+def _settings(experiment, split, edge, deep, small):
+    """Returns what an experiment does, in words and numbers by what they are of."""
+    copies = experiment.copies
+    small_ones = [row.label for row in ARCHITECTURES.values() if not row.pretrained]
+    return {
+        "Images": experiment.treatment.replace("+", " + "),
+        "Split": split,
+        "Edge in pixels": edge,
+        "Copies of a COVID image": f"{copies.train} train and validation, {copies.test} test"
+        if copies
+        else "none",
+        "Augmentation while training": _online(experiment.online),
+        "Batch": small.batch_size,
+        "Epochs at most, deep networks": deep.epochs,
+        f"Epochs at most, {listed(small_ones)}": small.epochs,
+        "Passes an epoch": small.passes_per_epoch,
+        "Learning rate": f"{small.learning_rate:g}",
+        "Halve the learning rate after epochs without progress": small.reduce_after,
+        "Stop after epochs without progress": small.stop_after,
+        "Batch normalisation averages over": _norms(small),
+    }
 
 
 def cohort(table):
@@ -668,7 +679,11 @@ def _triples(measured, target, names):
 
 
 def _of_paper(published, experiment, architecture, weights):
-    """Finds the paper's values for an arm, and says so where its initialisation was another."""
+    """Finds the paper's values for an arm, none where it has no such arm.
+
+    Returns:
+        Rows of `published`, and what to say where the paper's initialisation was another.
+    """
     same = (published["experiment"] == experiment) & (published["architecture"] == architecture)
     exact = published[same & (published["weights"] == weights)]
     if len(exact):

@@ -13,7 +13,7 @@ import pandas as pd
 from cxrlib import labels, metrics
 from cxrlib.study import experiments
 
-ARCHITECTURES = {"DenseNet-121": "densenet121", "ResNet-50": "resnet50", "Efficient": "efficient"}
+_PRINTED = {"DenseNet-121": "densenet121", "ResNet-50": "resnet50", "Efficient": "efficient"}
 
 FINDINGS = {
     "weighted average": "the average weighted by support stands where the macro average belongs",
@@ -55,7 +55,7 @@ def published():
         {
             "table": table["table"],
             "experiment": table["experiment"],
-            "architecture": table["architecture"].map(ARCHITECTURES),
+            "architecture": table["architecture"].map(_PRINTED),
             "weights": table["weights"],
             "target": table["target"],
             "metric": table["metric"],
@@ -74,7 +74,7 @@ def counts():
         n_exact_match (test images, and those with all five targets right), target, tp, fp, fn, tn.
     """
     table = _fact("confusion_counts.csv")
-    return table.assign(architecture=table["architecture"].map(ARCHITECTURES))
+    return table.assign(architecture=table["architecture"].map(_PRINTED))
 
 
 def split():

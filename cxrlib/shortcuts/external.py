@@ -21,7 +21,7 @@ from cxrlib.cohort import audit, duplicates
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
 from cxrlib.images import lungs
-from cxrlib.labels import GROUPS
+from cxrlib.labels import GROUP_LABELS
 from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import TARGETS
 
@@ -201,7 +201,7 @@ def called(predictions, threshold=0.5):
     """
     rows = []
     for target in CALLED:
-        for group in [group for group in GROUPS if group in set(predictions["group"])]:
+        for group in [group for group in GROUP_LABELS if group in set(predictions["group"])]:
             part = predictions[predictions["group"] == group]
             found = metrics.share(part[f"p_{target}"] >= threshold, part["patient"])
             rows.append((target, group, len(part), part["patient"].nunique(), *found))

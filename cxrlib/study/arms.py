@@ -95,13 +95,13 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False, b
 
 
 def plan_arm(profile, experiment, arm, weights=None, retry=False):
-    """Finds out what there is of an arm's run, and clears away what no longer holds.
+    """Returns what is left to do for an arm, and clears away what no longer holds.
 
     Args:
         profile, experiment, arm, weights, retry: As `train` takes them.
 
     Returns:
-        A `Plan`. Before a run is trained again, one line on stderr says what changed.
+        A `Plan`. Of an arm that begins, or is trained again, one line on stderr says why.
 
     Raises:
         InputError: As `train`.
@@ -116,6 +116,7 @@ def plan_arm(profile, experiment, arm, weights=None, retry=False):
         facts["weights_file"] = files.digests([weights])[0]
     plan = Plan(profile, experiment, arm, weights, folder, facts)
     if not (folder / "run.json").exists():
+        print(f"{experiment.name} {arm.name}  begins: it has no run yet", file=sys.stderr)
         shutil.rmtree(folder, ignore_errors=True)  # a removal was cut short: of unknown inputs
         return plan
     run = runs.load(folder)

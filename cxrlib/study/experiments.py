@@ -1,6 +1,7 @@
-"""The experiments, as data: A, B and C of the paper.
+"""The experiments, as data: A, B and C of the paper, and what is added to them.
 
-All numbers are the paper's (Albert 2020). A profile may shorten a schedule, never the treatment.
+The numbers of A, B and C are the paper's (Albert 2020). A profile may shorten a schedule, never the
+treatment.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Copies:
 class Experiment:
     """One experiment: its arms, what is done to images, and its schedule.
 
-    published: whether it is the paper's, so that its numbers stand beside the paper's.
+    published: whether the paper has it, so that its numbers stand beside the paper's.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Experiment:
     copies: Copies | None
     online: Ranges | None
     schedule: Schedule
-    published: bool = True
+    published: bool = False
 
 
 _ALL_ARMS = tuple(
@@ -100,6 +101,7 @@ A = Experiment(
     copies=None,
     online=None,
     schedule=Schedule(batch_size=3, epochs=30, passes_per_epoch=1, reduce_after=3, stop_after=12),
+    published=True,
 )
 B = Experiment(
     name="B",
@@ -110,6 +112,7 @@ B = Experiment(
     copies=_COPIES,
     online=None,
     schedule=Schedule(batch_size=3, epochs=30, passes_per_epoch=1, reduce_after=3, stop_after=12),
+    published=True,
 )
 C = Experiment(
     name="C",
@@ -122,13 +125,14 @@ C = Experiment(
         rotation=10.0, height_shift=0.05, width_shift=0.05, shear=0.02, horizontal_flip=True
     ),
     schedule=Schedule(batch_size=5, epochs=50, passes_per_epoch=2, reduce_after=5, stop_after=15),
+    published=True,
 )
 EXPERIMENTS = {experiment.name: experiment for experiment in (A, B, C)}
 """The experiments of the study by name. Another one is an entry here and a chapter of its own."""
 
 
 def find(name):
-    """Returns an experiment by its name, A, B or C.
+    """Returns an experiment by its name: A, B, C.
 
     Raises:
         InputError: There is none of that name.

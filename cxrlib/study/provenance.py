@@ -8,20 +8,18 @@ a training. Other packages are not followed; `run.json` names their versions.
 import ast
 import functools
 import hashlib
+import symtable
 from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parents[2]
 
-_VALUES = {
-    "cxrlib.networks": {"ARCHITECTURES"},
-    "cxrlib.heatmaps": {"METHODS"},
-    "cxrlib.networks.models": {"_BUILDERS"},
-    "cxrlib.study.experiments": {"EXPERIMENTS"},
-    "cxrlib.study.profiles": {"Profile"},
-}
-"""Tables of which a thing takes a row: what it takes is written down as a value, beside the digest,
-and a new row makes nothing anew."""
+_TABLES = frozenset({
+    "cxrlib.networks.ARCHITECTURES", "cxrlib.heatmaps.METHODS", "cxrlib.networks.models._BUILDERS",
+    "cxrlib.study.experiments.EXPERIMENTS", "cxrlib.study.profiles.Profile",
+})  # fmt: skip
+"""Tables of which a run takes a row: what it takes is written down as a value, beside the digest,
+and a new row makes no run anew."""
 
 
 def digest(*names, place=HERE):
@@ -38,7 +36,7 @@ def digest(*names, place=HERE):
     Raises:
         KeyError: There is no such name.
     """
-    found = _Found(place)
+    found = _Found(place, _TABLES)
     for name in names:
         _follow(f"cxrlib.{name}", found, must=True)
     return _digest(found)
@@ -51,9 +49,14 @@ def knows(name):
     return found is not None and defined in found.defines
 
 
-def digest_of_text(source):
-    """Digests a program, a notebook's cells say, with the code of the library that it uses."""
-    module, found = _parsed(source, ""), _Found(HERE)
+def digest_of_text(source, apart=()):
+    """Digests a program, a notebook's cells say, with the code of the library that it uses.
+
+    Args:
+        source: The program.
+        apart: Dotted names of the library that do not count.
+    """
+    module, found = _parsed(source), _Found(HERE, apart)
     found[""] = ast.dump(module.tree)
     _uses(module.tree, module, "", found)
     return _digest(found)
@@ -71,11 +74,14 @@ class _Module(NamedTuple):
 
 
 class _Found(dict):
-    """Dotted name -> the code that it stands for; place: the folder of the library."""
+    """Dotted name -> the code that it stands for.
 
-    def __init__(self, place):
+    place: the folder of the library; apart: dotted names that are left out.
+    """
+
+    def __init__(self, place, apart):
         super().__init__()
-        self.place = place
+        self.place, self.apart = place, apart
 
 
 @functools.cache
@@ -84,11 +90,11 @@ def _module(name, place):
     here = place / name.replace(".", "/")
     for path in (here.with_suffix(".py"), here / "__init__.py"):
         if path.is_file():
-            return _parsed(path.read_text(encoding="utf-8"), name)
+            return _parsed(path.read_text(encoding="utf-8"))
     return None
 
 
-def _parsed(source, name):
+def _parsed(source):
     tree = _without_words(ast.parse(source))
     defines, loose = {}, []
     for node in tree.body:
@@ -105,8 +111,6 @@ def _parsed(source, name):
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cxrlib":
             imports |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
-    for value in _VALUES.get(name, ()):
-        defines.pop(value, None)
     return _Module(tree, defines, imports, loose)
 
 
@@ -153,7 +157,7 @@ def _follow(dotted, found, must=False):
 
 def _add(defined, module, name, found):
     key = f"{name}.{defined}"
-    if key in found:
+    if key in found or key in found.apart:
         return
     nodes = module.defines[defined]
     found[key] = [ast.dump(node) for node in nodes]
@@ -167,17 +171,34 @@ def _add(defined, module, name, found):
 
 def _uses(tree, module, name, found):
     """Follows every name of the library that a piece of code uses."""
+    for first, *rest in _chains(tree):
+        if first in module.imports:
+            _follow(".".join([module.imports[first], *rest]), found)
+        elif first in module.defines and name:
+            _add(first, module, name, found)
+
+
+@functools.cache
+def _chains(tree):
+    """Lists the dotted names that a piece of code uses, in parts, but for its own variables."""
+    own = _own_names(tree)
     inner = {node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
-        if node in inner or not isinstance(node, ast.Name | ast.Attribute):
-            continue
-        chain = ast.unparse(node).split(".") if _is_chain(node) else []
-        if not chain:
-            continue
-        if chain[0] in module.imports:
-            _follow(".".join([module.imports[chain[0]], *chain[1:]]), found)
-        elif chain[0] in module.defines and name:
-            _add(chain[0], module, name, found)
+    outer = [ast.unparse(node) for node in ast.walk(tree) if node not in inner and _is_chain(node)]
+    chains = [dotted.split(".") for dotted in dict.fromkeys(outer)]
+    return [chain for chain in chains if chain[0] not in own]
+
+
+def _own_names(tree):
+    """Returns the names that mean a piece of code's own variables wherever it uses them."""
+    scopes, own, others = [symtable.symtable(ast.unparse(tree), "", "exec")], set(), set()
+    for scope in scopes:
+        scopes += scope.get_children()
+        for symbol in scope.get_symbols():
+            is_own = scope.get_type() == "function" and not (
+                symbol.is_global() or symbol.is_imported()
+            )
+            (own if is_own else others).add(symbol.get_name())
+    return own - others
 
 
 def _is_chain(node):

@@ -79,18 +79,18 @@ def expected(values, level=0.95):
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def shift(runs, those, level=0.95):
+def shift(ones, others, level=0.95):
     """Returns how far a measure differs on average between two ways to train.
 
     Args:
-        runs, those: The measure, one value a seed, two or more of each.
+        ones, others: The measure, one value a seed, two or more of each.
         level: Coverage.
 
     Returns:
-        Mean of those less mean of runs, and the ends of Welch's interval.
+        Mean of the others less mean of the ones, and the ends of Welch's interval.
     """
-    ends = ttest_ind(those, runs, equal_var=False).confidence_interval(level)
-    return float(np.mean(those) - np.mean(runs)), float(ends.low), float(ends.high)
+    ends = ttest_ind(others, ones, equal_var=False).confidence_interval(level)
+    return float(np.mean(others) - np.mean(ones)), float(ends.low), float(ends.high)
 
 
 def verdict(values, printed, level=0.95):
