@@ -249,6 +249,16 @@ def test_a_tables_first_value_has_the_sign_of_most_that_it_maps(tmp_path, signed
     assert np.abs(pixels - (stored - first).clip(0, 65535) / 257).max() < 1
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("stored", [12, 16, 32])
+def test_thirty_two_bits_that_sixteen_would_hold_are_read(tmp_path, signed, stored):
+    pixels = values(Spec(signed=signed)).astype("i4" if signed else "u4")
+    if stored < 32:
+        pixels = (pixels & (2**stored - 1)).astype("u4")
+    more = {"BitsStored": stored, "PixelRepresentation": int(signed)}
+    assert np.abs(seen(tmp_path, dicom(pixels, **more))[0] - FULL).max() < 1.01
+
+
 @pytest.mark.parametrize("syntax", ["RLE", *BY_GDCM])
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("stored", [8, 12, 16])
