@@ -191,7 +191,11 @@ def is_save(answer):
 
 
 def write(page, words):
-    """Writes at the end of the first cell, runs it and the next one, and saves."""
+    """Writes at the end of the first cell, runs it and the next one, and saves.
+
+    What is run before the kernel is there is forgotten as it connects.
+    """
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
     cell = page.locator(".jp-MarkdownCell").first
     cell.dblclick()
     cell.locator(".cm-content").click()
@@ -242,3 +246,13 @@ def test_what_is_typed_in_jupyterlab_that_started_in_the_root_is_on_the_page(stu
     cxr("study", folder=study)
     page = (study / f"_build/html/experiments/{CHAPTER}.html").read_text()
     assert LAST + "".join(SENTENCES) in page
+
+
+@pytest.mark.slow
+def test_jupyterlab_says_why_it_does_not_open_two_edits_that_differ(study):
+    text, notebook = (study / "notebooks" / f"{CHAPTER}{end}" for end in (".md", ".ipynb"))
+    text.write_text(text.read_text() + "\nMore.\n")
+    notebook.write_text(edited(say, notebook.read_text()))
+    with jupyterlab(study, f"notebooks/{CHAPTER}.ipynb") as page:
+        said = page.locator(".jp-Dialog").inner_text()
+    assert f"{CHAPTER}.ipynb and its .md were both edited, the .md lacks cell" in said

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from cxrlib import cli
 from cxrlib.errors import InputError, InputWarning
@@ -186,6 +186,14 @@ def test_a_warning_is_shown_whoever_reads_the_file_and_nothing_else_is(tmp_path)
 
 KINDS = {
     "lfs pull": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "Git LFS pointer": b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\n",
+    "annex link": b"../../.git/annex/objects/Xx/9p/SHA256E-s9--0.png",
+    "dvc pull": b"outs:\n- md5: d41d8cd98f00b204e9800998ecf8427e\n",
+    "HTML": b"<!-- saved from url -->\n<!DOCTYPE html><html>",
+    "page (HTML)": "<!DOCTYPE html><html>".encode("utf-16"),
+    "with nothing in it": b"PK\5\6" + bytes(18),
+    "PDF document": b"\r\n%PDF-1.4\n",
+    "of no format": b"\xff\xd8",
     "annex get": b"/annex/objects/SHA256E-s9--0.png\n",
     "empty": b"",
     "zeros": bytes(9000),
@@ -225,6 +233,50 @@ def test_a_file_that_is_not_read_is_called_what_it_is(tmp_path, word):
     assert word in line
     assert "x-ray.png" in line
     assert "\n" not in line
+
+
+def whole_tiff(kind, tags=None):
+    """Gives a radiograph as an uncompressed TIFF of a kind of numbers."""
+    pixels = (GREY.astype(int) - (128 if kind == "int8" else 0)).astype(kind)
+    bits, sign = 8 * pixels.itemsize, {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    entries = {256: 128, 257: 128, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 128}
+    entries |= {279: pixels.nbytes, 339: sign} | (tags or {})
+    content = b"II*\0" + struct.pack("<I", 8 + pixels.nbytes) + pixels.tobytes()
+    content += struct.pack("<H", len(entries))
+    content += b"".join(struct.pack("<HHII", tag, 4, 1, n) for tag, n in entries.items())
+    return content + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (whole_tiff("int8"), "below 0"),  # Pillow calls its sign the highest bit
+        (whole_tiff("float32"), "floating-point"),
+        (whole_tiff("float64"), "floating-point"),
+        (whole_tiff("float16"), "floating-point"),
+        (whole_tiff("uint64"), "1 x 64 bits a pixel, which no decoder here reads"),
+        (whole_tiff("uint16", {259: 34887}), "compression (number 34887)"),
+    ],
+)
+def test_a_tiff_that_is_whole_and_not_read_is_not_called_damaged(tmp_path, content, said):
+    (tmp_path / "x-ray.tif").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        decode.read(tmp_path / "x-ray.tif")
+    assert said in str(caught.value)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "uint32", "int32"])
+def test_a_tiff_of_whole_numbers_is_read_where_they_fit(tmp_path, kind):
+    (tmp_path / "x-ray.tif").write_bytes(whole_tiff(kind))
+    assert (decode.read(tmp_path / "x-ray.tif") == GREY).all()
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_avif_is_read(tmp_path):
+    (tmp_path / "x-ray.png").write_bytes(encoded(RADIOGRAPH, "AVIF", quality=100))
+    assert decode.header(tmp_path / "x-ray.png")["format"] == "AVIF"
+    assert difference(decode.read(tmp_path / "x-ray.png"), RADIOGRAPH) < 1
 
 
 @pytest.mark.parametrize("colour", [GREY, RADIOGRAPH])

@@ -260,9 +260,9 @@ def _syntax_name(frame):
 def _native(file, length, frame, kind, samples, check_size, notes):
     """Reads pixels that are not compressed."""
     bits = frame.get("BitsAllocated") or 0
-    if bits not in (1, 8, 16):
+    if bits not in (1, 8, 16, 32) or (bits == 32 and samples > 1):
         raise InputError(f"is a DICOM of {int(bits)} bits a pixel: save it with 8 or 16")
-    times = 11 if kind.startswith("YBR") else 3  # measured
+    times = 11 if kind.startswith("YBR") else 3 if bits < 32 else 6  # measured
     check_size(frame.Columns, frame.Rows, times * samples * bits / 8)
     needed = -(-frame.Rows * frame.Columns * (2 if kind == "YBR_FULL_422" else samples) * bits // 8)
     content = file.read(min(length, needed + needed % 2))
@@ -289,7 +289,16 @@ def _native(file, length, frame, kind, samples, check_size, notes):
     stored["PixelData"].VR = "OB" if frame.pixel_vr == "OB" and bits <= 8 else "OW"
     pixels = pixel_array(stored, index=0)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # "big" comes as it lies
-    return pixels, _believed(layout, pixels, notes)
+    layout = _believed(layout, pixels, notes)
+    return (pixels, layout) if bits < 32 else _narrowed(pixels, layout)
+
+
+def _narrowed(pixels, layout):
+    """Returns pixels of 32 bits in 16, and how they lie there, if they fit."""
+    values, kind = layout.values(pixels), np.dtype("i2" if layout.signed else "u2")
+    if np.iinfo(kind).min > values.min() or values.max() > np.iinfo(kind).max:
+        raise InputError("is a DICOM of more than 16 bits a pixel: save it with 8 or 16")
+    return values.astype(kind), Layout(16, 16, 15, layout.signed)
 
 
 def _described(kind, samples, rows, columns, bits, signed):

@@ -183,9 +183,9 @@ def _table(dataset, descriptor, data, values, little):
     if not len(entries):
         return None
     low, high = float(values.min()), float(values.max())
-    if first >= 2**15:  # below zero, if that is where the values are
-        reach = [min(high, at + count) - max(low, at) for at in (first, first - 2**16)]
-        first -= 2**16 * (reach[1] > reach[0] or (reach[1] == reach[0] and low < 0))
+    if first >= 2**15:  # below zero where values are (C.11.1.1), unless that maps far fewer of them
+        above, below = (min(high, at + count) - max(low, at) for at in (first, first - 2**16))
+        first -= 2**16 * (2 * below > above if low < 0 else below > 2 * max(above, 0))
     indices = np.clip(np.rint(values - first), 0, len(entries) - 1).astype(int)
     # Many tables declare 16 bits and hold 12: white is then what they reach.
     top, declared = int(entries.max()), 2 ** min(bits, 16) - 1

@@ -6,7 +6,7 @@ import zlib
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from cxrlib.errors import InputError
 from cxrlib.images import depth, seen, streams
@@ -15,7 +15,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM")
 """What Pillow may try in this process; its other readers are for no radiograph, and one runs a
 program."""
 
-FORMATS_APART = ("TIFF", "JPEG2000", "WEBP")
+FORMATS_APART = ("TIFF", "JPEG2000", "WEBP", "AVIF")
 ALL = FORMATS + FORMATS_APART
 STARTS_APART = (
     b"II*\0", b"MM\0*", b"II+\0", b"MM\0+",  # TIFF
@@ -46,12 +46,17 @@ CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf", b"tRNS")
 
 PIECE = 2**20
 
+FLOATING = (
+    "has floating-point pixels, whose black and white nobody knows: save it with 8 or 16 bits"
+)
+
 
 def is_risky(file):
     """Returns whether a file must be decoded in a process of its own, by its format or size."""
     size = file.seek(0, 2)
     file.seek(0)
-    if file.read(12).startswith(STARTS_APART) or size > APART:
+    start = file.read(12)
+    if start.startswith(STARTS_APART) or start[4:11] == b"ftypavi" or size > APART:
         return True
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
@@ -130,12 +135,9 @@ def _open(source, formats):
 def _check_header(image, check_size):
     """Refuses what its header alone tells to be too large or of no meaning."""
     if image.mode == "F":
-        raise InputError(
-            "has floating-point pixels, whose black and white nobody knows: "
-            "save it with 8 or 16 bits"
-        )
+        raise InputError(FLOATING)
     needed = 20 if _is_deep_colour(image) else BYTES.get(image.mode, 11)
-    check_size(*image.size, needed + 11 * (image.format in ("JPEG2000", "WEBP")))
+    check_size(*image.size, needed + 11 * (image.format in ("JPEG2000", "WEBP", "AVIF")))
 
 
 def _checked(file, check_size, notes):
@@ -144,6 +146,8 @@ def _checked(file, check_size, notes):
     start = file.read(8)
     if start == b"\x89PNG\r\n\x1a\n":
         return _checked_png(file)
+    if seen.kind(start) == "TIFF":
+        _check_tiff(file)
     return _checked_jpeg(file, check_size, notes) if start[:2] == b"\xff\xd8" else file
 
 
@@ -192,6 +196,35 @@ def _checked_jpeg(file, check_size, notes):
     check_size(stream.width, stream.height, 3 if stream.components == 1 else 11)
     whole = streams.whole_jpeg(content, notes)
     return file if whole is content else io.BytesIO(whole)
+
+
+# TIFF
+
+
+def _check_tiff(file):
+    """Refuses a TIFF that Pillow does not know, or takes for another: it says neither."""
+    file.seek(0)
+    head = file.read(8)
+    tags = TiffImagePlugin.ImageFileDirectory_v2(head + file.read(8 if 43 in head[2:4] else 0))
+    file.seek(tags.next)
+    tags.load(file)
+    bits, kinds, compression = tags.get(258, (1,)), tags.get(339, (1,)), tags.get(259, 1)
+    if 3 in kinds:
+        raise InputError(FLOATING)
+    if 2 in kinds and max(bits) <= 8:
+        raise InputError("has pixels below 0: save it with 8 or 16 bits, without a sign")
+    if compression not in TiffImagePlugin.COMPRESSION_INFO:
+        raise InputError(
+            f"is a TIFF whose compression (number {compression}) no decoder here reads: save it"
+            " uncompressed"
+        )
+    try:
+        _open(file, ["TIFF"])
+    except UnidentifiedImageError:
+        raise InputError(
+            f"is a TIFF of {len(bits)} x {max(bits)} bits a pixel, which no decoder here reads:"
+            " save it in grey with 8 or 16"
+        ) from None
 
 
 # Colour

@@ -1,5 +1,7 @@
 """What a file is, by its content: said of those that cannot be read, with the mend that fits."""
 
+import codecs
+import contextlib
 import os
 import re
 
@@ -11,8 +13,10 @@ UNPACK = "unpack it first"
 STARTS = (
     (0, b"version https://git-lfs", "a Git LFS pointer, not the image", "run `git lfs pull`"),
     (0, b"/annex/objects/", "a git-annex pointer, not the image itself", "run `git annex get`"),
+    (0, b"outs:", "a DVC pointer, not the image itself", "run `dvc pull`"),
     (0, b"\x1f\x8b", "packed with gzip", UNPACK),
     (0, b"PK\x03\x04", "a zip archive", UNPACK),
+    (0, b"PK\x05\x06", "a zip archive with nothing in it", AGAIN),
     (0, b"BZh", "packed with bzip2", UNPACK),
     (0, b"\xfd7zXZ\0", "packed with xz", UNPACK),
     (0, b"\x28\xb5\x2f\xfd", "packed with zstd", UNPACK),
@@ -67,6 +71,7 @@ KINDS = {
     "TIFF": rb"II[*+]\0|MM\0[*+]",
     "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
     "WEBP": rb"RIFF....WEBP",
+    "AVIF": rb"....ftypavi[fs]",
 }
 """How a file of each format that is read begins."""
 
@@ -77,7 +82,8 @@ SAID = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}
 """How formats are called in a message, where not by their key."""
 
 TEXTS = (
-    (rb"(<!doctype html|<html|<head|<body)", "a web page (HTML)", AGAIN),
+    (rb"(\.\./)*\.git/annex/", "a git-annex link, not the image itself", "run `git annex get`"),
+    (rb"(<!--.*?-->\s*)*<(!doctype html|html|head|body|script)", "a web page (HTML)", AGAIN),
     (rb"<svg|<\?xml[^>]*>\s*(<!--.*?-->\s*)*<svg", "an SVG drawing", PNG),
     (rb"<\?xml|<[a-z]+[ >]", "XML text", AGAIN),
     (rb"[{\[]\s*[\"{\[\]}]", "JSON text", AGAIN),
@@ -125,8 +131,11 @@ def _seen(file):
         return "empty (0 bytes)", AGAIN
     if not head.strip(b"\0"):
         return "nothing but zeros at its start", AGAIN
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "replace").encode()
+    begins = head.removeprefix(codecs.BOM_UTF8).lstrip()
     for offset, mark, what, mend in STARTS:
-        if head[offset : offset + len(mark)] == mark:
+        if head[offset : offset + len(mark)] == mark or (not offset and begins.startswith(mark)):
             return what, mend
     if name := kind(head):
         state = "cut short" if is_cut(name, file) else "damaged or cut short"
@@ -136,10 +145,12 @@ def _seen(file):
 
 def _text(head):
     """Returns what kind of text a file's first bytes are, if they are text."""
-    plain = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    plain = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
     for pattern, what, mend in TEXTS:
         if re.match(pattern, plain, re.DOTALL):
             return what, mend
-    if not re.search(rb"[\x00-\x08\x0e-\x1f]", head) or head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "text", "name the image instead, or drop its row"
+    with contextlib.suppress(UnicodeDecodeError):
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # its end may be half a letter
+        if not re.search(rb"[\x00-\x08\x0e-\x1f]", head):
+            return "text", "name the image instead, or drop its row"
     return "of no format that is known here", f"{PNG}, or drop its row"
