@@ -70,7 +70,7 @@ def curve(spec, count):
 
 
 def reach(spec):
-    """Returns the first value that a table maps, which has 16 bits, and how many: the middle half."""
+    """Returns the first value that a table maps, of 16 bits, and how many: the middle half."""
     into = values(spec) if spec.view == "modality" else measured(spec, values(spec))
     low, high = int(into.min()), int(into.max())
     first = max(low + (high - low) // 4, -(2**15))

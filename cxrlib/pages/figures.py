@@ -247,7 +247,7 @@ def comparison(runs, target="all", metric="accuracy"):
         metric: A measure of `metrics.evaluate`.
     """
     style()
-    published = paper.published()
+    published = paper.beside(runs)
     ran = any(run.finished for run in runs)
     measured = join_metrics(runs) if ran else published.head(0)
     keys = ["experiment", "architecture", "weights"]
@@ -271,7 +271,8 @@ def comparison(runs, target="all", metric="accuracy"):
     name = labels.measure_label(metric, target)
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
     marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
-    figure.legend(marks, ["this study", "paper"], loc="outside upper right", ncols=2, frameon=False)
+    names = ["this study", "paper"] if len(published) else ["this study"]
+    figure.legend(marks, names, loc="outside upper right", ncols=2, frameon=False)
     return closed(figure)
 
 

@@ -108,7 +108,7 @@ def overall(runs):
         Three rows an arm: measured, printed, and the difference; of an arm that was not run the
         first two, and of one that the paper does not have the first.
     """
-    published = paper.published()
+    published = paper.beside(runs)
     rows = []
     for run in runs:
         rows.append([arm_label(*run.key[1:]), *_overall_cells(run)])
@@ -132,7 +132,7 @@ def per_target(runs):
         A row an arm and, below it, a row a target; the paper's columns only where it has one of
         the arms.
     """
-    published = paper.published()
+    published = paper.beside(runs)
     rows, in_paper = [], False
     for run in runs:
         if not run.finished:
@@ -209,9 +209,8 @@ def seeds(runs):
     """
     if not any(run.finished for run in runs):
         return _NONE
-    measured, published = trials.measured(runs), paper.published()
+    measured, published = trials.measured(runs), paper.beside(runs)
     spread = trials.spread(measured)
-    same_task = runs[0].info["cohort"] == "coronahack"  # phantoms are another task
     rows = []
     for key, part in measured.groupby(trials.ARM, sort=False):
         printed, whose = _of_paper(published, *key)
@@ -228,7 +227,7 @@ def seeds(runs):
                 "–" if over["seeds"] < 2
                 else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
                 "–" if printed.empty else interval(theirs, np.nan, np.nan) + whose,
-                trials.verdict(own["value"], theirs) if same_task else "not said",
+                trials.verdict(own["value"], theirs),
             ])  # fmt: skip
     columns = [
         "Arm", "Measure", "First seed", "Seeds", "Over seeds", "Range", "Paper", "Paper's is",

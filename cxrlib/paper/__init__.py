@@ -66,6 +66,17 @@ def published():
     ).round(6)
 
 
+def beside(runs):
+    """Returns what can stand beside runs: `published`, or nothing of it.
+
+    Args:
+        runs: Runs of one study. Phantoms are another task than the paper's, and so are anybody's
+            own radiographs.
+    """
+    same = any(run.info["cohort"] == "coronahack" for run in runs)
+    return published() if same else published().head(0)
+
+
 def counts():
     """Reads the confusion counts behind the printed tables.
 
