@@ -82,11 +82,12 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     known = None if outlines is None else _outlined(radiographs, outlines, place)
     predictions = _ask(run, model, radiographs)
     measured = None if known is None else lung_attention(run, model, known)
-    tables = {"predictions": predictions, "left-out": left_out, "attention": measured}
-    if "finding" in radiographs:
-        tables["findings"] = cohorts.count_findings(place)
-    for path in folder.glob("*.csv"):
-        path.unlink()  # of another test, with other radiographs left out
+    found = cohorts.count_findings(place) if "finding" in radiographs else None
+    # A test is there once its predictions are: last written, first deleted of an older one.
+    tables = {"left-out": left_out, "findings": found, "attention": measured}
+    tables["predictions"] = predictions
+    for what in reversed(tables):
+        (folder / f"{what}.csv").unlink(missing_ok=True)
     for what, table in tables.items():
         if table is not None:
             files.write_csv(table, folder / f"{what}.csv")
