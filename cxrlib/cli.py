@@ -79,7 +79,7 @@ def study(
         )
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
-    if check:
+    if check and not dry_run:
         _check(settings, others)
 
 
