@@ -79,6 +79,8 @@ def study(
         )
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
+    if dry_run:
+        return
     if book:
         from cxrlib.pages import book as books
 
