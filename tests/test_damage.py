@@ -152,6 +152,14 @@ def test_a_damaged_table_is_read_or_named(whole, tmp_path, name):
     assert ended.count("read") > 3
 
 
+@pytest.mark.parametrize("name", ["history", "predictions"])
+def test_a_table_that_was_cut_at_the_end_of_a_line_is_named(whole, tmp_path, name):
+    lines = (whole / f"{name}.csv").read_bytes().splitlines(keepends=True)
+    folder = damaged(whole, tmp_path, f"{name}.csv", b"".join(lines[:-1]))
+    with pytest.raises(InputError, match=rf"{name}\.csv .* rows for .* of run\.json"):
+        runs.check(runs.load(folder))
+
+
 @pytest.mark.parametrize(
     ("name", "column", "value"),
     [

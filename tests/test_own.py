@@ -188,8 +188,8 @@ def test_cleaning_twice_is_cleaning_once(text):
     assert tables.fact(tables.fact(text)) == tables.fact(text)
 
 
-@pytest.mark.parametrize("one", ["1", "1.0", "1,0", "1.", "true", "TRUE", "Yes"])
-@pytest.mark.parametrize("none", ["0", "0.0", "false", "no", "0.00"])
+@pytest.mark.parametrize("one", ["1", "1.0", "1,0", "1.", "true", "TRUE", "Yes", "y"])
+@pytest.mark.parametrize("none", ["0", "0.0", "false", "no", "N", "0.00"])
 def test_yes_and_no_are_read_however_they_are_written(tmp_path, one, none):
     answers = ";".join([none, one, one, none, one])
     text = f"file;{';'.join(TARGETS)}\na.png;{answers}\n"

@@ -19,6 +19,9 @@ from tests.test_gallery import panel_of
 
 pytestmark = pytest.mark.slow
 HACK = "<img src=x onerror=\"document.title='hacked'\">"
+NAME = """ward -7 "b" it's--x...png"""
+"""Words that Sphinx would set in type."""
+
 PAGE = f"""\
 # Hacked?
 
@@ -52,7 +55,7 @@ def book(tmp_path_factory):
         page.unlink()
     (folder / "book" / "index.md").write_text(PAGE)
     lost = make_run(folder, "resnet50", "imagenet", state=runs.NOT_RUN, reason=HACK)
-    these = [make_run(folder, machine=HACK, versions={"keras": HACK}), lost]
+    these = [make_run(folder, machine=HACK, versions={"keras": HACK, NAME: "3"}), lost]
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_markdown_cell("# Runs")]
     for shown in (
@@ -100,8 +103,8 @@ def test_what_a_run_says_of_itself_is_text_in_its_tables(book, page):
     faults = []
     browser.listen(page, faults.append)
     page.goto((book / "runs.html").as_uri())
-    # Sphinx makes quotation marks of the straight ones.
-    assert page.locator("td", has_text="<img src=x onerror=").count() == 3
+    assert page.locator("td", has_text=HACK).count() == 3
+    expect(page.get_by_role("cell", name=NAME, exact=True)).to_be_visible()
     expect(page.get_by_text(f"Not run in A: ResNet-50 (ImageNet): {HACK}.")).to_be_visible()
     assert faults == []
 

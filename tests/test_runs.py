@@ -132,11 +132,11 @@ def test_what_a_killed_unpacking_left_is_no_run_and_is_cleared(packed):
 
 
 def test_of_real_radiographs_a_small_network_and_mean_heatmaps_are_kept(tmp_path):
-    real = make_run(tmp_path / "real", cohort="coronahack")
+    real = make_run(tmp_path / "real", cohort="coronahack", answers=120)
     simulated = make_run(tmp_path / "simulated")
     for run in (real, simulated):
         (run.folder / "model.keras").write_bytes(b"a small network")
-    predictions = real.predictions
+    predictions = simulated.predictions
     many = pd.concat([predictions] * 3, ignore_index=True)
     many.to_csv(real.folder / "predictions.csv", index=False)
     groups = many.query("split == 'test'")["group"].reset_index(drop=True)

@@ -11,6 +11,7 @@ module into book/, and Jupyter Book leaves out every page that _toc.yml does not
 Docstrings as they read in the source: their columns stay columns, their colons stay colons.
 
 Negative numbers of prose with a minus, as in the tables: what a run glues comes with a hyphen.
+Tables stay as they are written: in a file's name Sphinx would curl quotes and join hyphens.
 
 A content security policy on every page: only the theme's own scripts run. Text from a file's name
 or a run.json is escaped where it is written; should some slip through, it runs nothing and asks
@@ -27,6 +28,7 @@ from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -70,10 +72,22 @@ def as_written(app, what, name, thing, options, lines):
         lines[:] = "\n\n".join(blocks).split("\n")
 
 
+class TablesAsWritten(SphinxTransform):
+    """Keeps smart quotes out of tables."""
+
+    default_priority = 700  # before smart quotes
+
+    def apply(self):
+        """Marks each table as no place for them."""
+        for table in self.document.findall(nodes.table):
+            table["support_smartquotes"] = False
+
+
 def minus_signs(app, doctree, name):
     """Writes the hyphen before a number as a minus, in sentences only."""
+    cells = {id(text) for cell in doctree.findall(nodes.entry) for text in cell.findall(nodes.Text)}
     for text in list(doctree.findall(nodes.Text)):
-        if type(text.parent) in (nodes.paragraph, nodes.inline):
+        if type(text.parent) in (nodes.paragraph, nodes.inline) and id(text) not in cells:
             text.parent.replace(text, nodes.Text(re.sub(r"(?<![\w-])-(?=\d)", "−", text)))
 
 
@@ -112,6 +126,7 @@ def guard(app, pagename, templatename, context, doctree):
 def setup(app):
     """Registers the renderer that `html_math_renderer` names, and what has no source."""
     app.connect("autodoc-process-docstring", as_written, priority=400)
+    app.add_transform(TablesAsWritten)
     app.connect("doctree-resolved", minus_signs)
     app.connect("html-page-context", guard, priority=900)  # after the theme's own
     app.add_html_math_renderer("mathml", (inline, None), (block, None))

@@ -172,10 +172,11 @@ def choice(*known, **others):
 
 
 def answer(cell):
-    """Reads yes and no: 1, 1.0 or true, and 0, 0.0 or false; what else is there stays."""
+    """Reads yes and no: 1, 1.0, true, yes or y, and 0 and the like; what else is there stays."""
     cell = clean(cell)
     plain = re.sub(r"^([01])[.,]0*$", r"\1", cell)
-    return {"true": "1", "yes": "1", "false": "0", "no": "0"}.get(plain.casefold(), plain)
+    words = dict.fromkeys(("true", "yes", "y"), "1") | dict.fromkeys(("false", "no", "n"), "0")
+    return words.get(plain.casefold(), plain)
 
 
 def _text(path):

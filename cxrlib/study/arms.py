@@ -247,7 +247,7 @@ def _record(plan, seconds):
     history = run.history
     schedule = plan.profile.schedule(plan.experiment, plan.arm.architecture)
     radiographs = data.radiographs(plan.profile, plan.experiment)
-    info |= {"state": runs.FINISHED}
+    info |= {"state": runs.FINISHED, "answers": len(run.predictions)}
     if "versions" not in info:  # else only what follows from the network was made anew
         info |= {
             "epochs": len(history),

@@ -106,7 +106,7 @@ def _plain(value):
 _TYPES = {
     "experiment": _plain, "arm": _plain, "architecture": _among(ARCHITECTURES),
     "weights": _among(("none", "imagenet", "best")), "state": _among((FINISHED, NOT_RUN, RUNNING)),
-    **dict.fromkeys(("epochs", "best_epoch", "images_per_epoch", "image_size"), _count),
+    **dict.fromkeys(("answers", "epochs", "best_epoch", "images_per_epoch", "image_size"), _count),
     **dict.fromkeys(("training_seconds", "last_session_seconds"), _seconds),
     **dict.fromkeys(("cohort", "split", "precision", "python", "machine", "reason"), _word),
     "seed": _count, "treatment": _among(images.TREATMENTS), "cover": _among(images.COVERS),
@@ -179,12 +179,22 @@ class Run:
         with reading(path):
             if self.finished and history["val_loss"].isna().all():
                 raise ValueError("no validation loss")
+            self._refuse_cut(history, "epochs")
         return history
 
     @property
     def predictions(self):
         """DataFrame: file, group, patient, copy, split, y_*, p_*; validation and test."""
-        return columns.read(self.folder / "predictions.csv", PREDICTIONS)
+        path = self.folder / "predictions.csv"
+        predictions = columns.read(path, PREDICTIONS)
+        with reading(path):
+            self._refuse_cut(predictions, "answers")
+        return predictions
+
+    def _refuse_cut(self, table, fact):
+        """Raises ValueError where a table has fewer rows, or more, than the run.json counts."""
+        if self.finished and len(table) != self.info.get(fact, len(table)):
+            raise ValueError(f"{len(table)} rows for {self.info[fact]} {fact} of run.json")
 
     @property
     def test_predictions(self):
