@@ -119,11 +119,12 @@ def make_finished(profile, name, arm, loss=0.5, folder=None):
 
 @pytest.fixture
 def made_runs(tmp_path):
-    """A finished run of Efficient and an arm that could not be run."""
+    """A finished run of Efficient on the paper's radiographs, and an arm that could not be run."""
+    same = {"cohort": "coronahack"}
     missing = make_run(
-        tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights unavailable"
+        tmp_path, "resnet50", "imagenet", state=runs.NOT_RUN, reason="weights unavailable", **same
     )
-    return [make_run(tmp_path), missing]
+    return [make_run(tmp_path, **same), missing]
 
 
 @pytest.fixture(scope="session")

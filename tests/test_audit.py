@@ -483,10 +483,12 @@ def folder(tmp_path, radiograph):
     (tmp_path / "same bytes.png").write_bytes((tmp_path / "other.png").read_bytes())
     cv2.imwrite(str(tmp_path / "small.png"), radiograph[:100, :150])
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((224, 224), 77, np.uint8))
+    cv2.imwrite(str(tmp_path / "faint.png"), radiograph // 20)
     (tmp_path / "broken.png").write_text("no image")
     rows = [
         ("fine.png", "virus"), ("same pixels.png", "virus"), ("other.png", "virus"),
         ("same bytes.png", "covid"), ("small.png", "normal"), ("grey.png", "normal"),
+        ("faint.png", "normal"),
         ("broken.png", "normal"), ("missing.png", "normal"), ("fine.png", "covd"),
     ]  # fmt: skip
     pd.DataFrame(rows, columns=["file", "group"]).to_csv(tmp_path / "cohort.csv", index=False)
@@ -502,7 +504,8 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(folder):
         ("missing.png", "missing"),
         ("broken.png", "is not an image that can be read"),
         ("small.png", "150 × 100 px is too small"),
-        ("grey.png", "one grey throughout"),
+        ("grey.png", "is of one grey all over or nearly"),
+        ("faint.png", "shows hardly anything (greys 0 to 12 of 255)"),
         ("same pixels.png", "same pixels as fine.png"),
         ("same bytes.png", "same bytes as other.png, but group covid against virus"),
     }

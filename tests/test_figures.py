@@ -48,7 +48,10 @@ def test_curves_show_training_and_validation_of_each_arm_that_ran(tmp_path):
 
 
 def test_a_comparison_has_a_row_for_each_arm_of_this_study_and_of_the_paper(tmp_path):
-    made_runs = [make_run(tmp_path), make_run(tmp_path, "resnet50", "none", experiment="B")]
+    made_runs = [
+        make_run(tmp_path, cohort="coronahack"),
+        make_run(tmp_path, "resnet50", "none", experiment="B", cohort="coronahack"),
+    ]
     axis = figures.comparison(made_runs).axes[0]
     assert "Harsh accuracy, per cent (95 % interval)" in axis.get_xlabel()
     rows = [label.get_text() for label in axis.get_yticklabels()]
@@ -56,8 +59,14 @@ def test_a_comparison_has_a_row_for_each_arm_of_this_study_and_of_the_paper(tmp_
     assert "B\u2002ResNet-50 (random)" in rows
 
 
+def test_phantoms_stand_beside_no_dot_of_the_paper(tmp_path):
+    figure = figures.comparison([make_run(tmp_path)])
+    assert len(figure.axes[0].get_yticklabels()) == 1
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["this study"]
+
+
 def test_arms_that_did_not_run_give_no_curve_and_say_so(tmp_path):
-    missing = make_run(tmp_path, state=runs.NOT_RUN, reason="weights")
+    missing = make_run(tmp_path, state=runs.NOT_RUN, reason="weights", cohort="coronahack")
     for figure in (
         figures.training_curves([missing]),
         figures.reliability(None),

@@ -233,6 +233,7 @@ def _seen(path, image):
         plain = image if colour or image.ndim == 2 else np.ascontiguousarray(image[..., 0])
         grey = _grey(plain)
         row |= {
+            "error": decode.faint(plain),
             "picture": hashlib.sha256(repr(plain.shape).encode() + plain.tobytes()).hexdigest(),
             "mode": "colour" if colour else "grey",
             "mean": grey.mean(),
@@ -296,8 +297,6 @@ def _file_problems(table):
         elif min(row.width, row.height) < SMALLEST:
             size = f"{row.width:.0f} × {row.height:.0f} px"
             yield row.file, f"{size} is too small", f"find it with {SMALLEST} px or more a side"
-        elif row.deviation < 1:
-            yield row.file, "one grey throughout", "replace the file or drop the row"
 
 
 def _duplicates(table):

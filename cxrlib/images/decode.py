@@ -92,7 +92,7 @@ def read(path):
     pixels = _guarded(
         path, lambda file: _checked((_apart if _is_risky(file) else _here)(file, notes))
     )
-    if note := _faint(pixels):
+    if note := faint(pixels):
         notes.append(note)
     for note in notes:
         warnings.warn(f"{path} {note}", InputWarning, stacklevel=2)
@@ -204,8 +204,20 @@ def _checked(pixels):
     return np.ascontiguousarray(pixels)
 
 
+<<<<<<< HEAD
 def _faint(pixels):
     """Returns how little a picture shows, in words; "" where it shows something."""
+=======
+def faint(pixels):
+    """Says that a picture shows nothing, or hardly anything.
+
+    Args:
+        pixels: uint8 array (height, width) or (height, width, 3).
+
+    Returns:
+        What follows the file's name in a message, with the mend; "" where it shows something.
+    """
+>>>>>>> faults
     some = pixels[tuple(slice(None, None, -(-edge // depth.EDGE)) for edge in pixels.shape[:2])]
     if np.ptp(some) >= FAINT and not depth.is_flat(some):
         return ""  # a look at some of it, which costs next to nothing, is enough for most
