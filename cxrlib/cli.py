@@ -79,14 +79,17 @@ def study(
         )
     if status:
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
-    if dry_run:
-        return
-    if book:
-        from cxrlib.pages import book as books
-
-        _say(f"The book: {books.show(settings)}")
-    if check:
+    if book and not dry_run:
+        _show(settings)
+    if check and not dry_run:
         _check(settings, others)
+
+
+def _show(settings):
+    """Makes a study's book the one at hand, and says where it is."""
+    from cxrlib.pages import book as books
+
+    _say(f"The book: {books.show(settings)}")
 
 
 def _snakemake(profile, wanted, cores, on, dry_run):

@@ -204,12 +204,8 @@ def _checked(pixels):
     return np.ascontiguousarray(pixels)
 
 
-<<<<<<< HEAD
-def _faint(pixels):
-    """Returns how little a picture shows, in words; "" where it shows something."""
-=======
 def faint(pixels):
-    """Says that a picture shows nothing, or hardly anything.
+    """Returns that a picture shows nothing, or hardly anything, in words.
 
     Args:
         pixels: uint8 array (height, width) or (height, width, 3).
@@ -217,7 +213,6 @@ def faint(pixels):
     Returns:
         What follows the file's name in a message, with the mend; "" where it shows something.
     """
->>>>>>> faults
     some = pixels[tuple(slice(None, None, -(-edge // depth.EDGE)) for edge in pixels.shape[:2])]
     if np.ptp(some) >= FAINT and not depth.is_flat(some):
         return ""  # a look at some of it, which costs next to nothing, is enough for most
