@@ -151,7 +151,7 @@ def select(place, trained=None, keep_duplicates=False):
     for row in described[unreadable].itertuples():
         warnings.warn(f"{row.file} {row.error}", InputWarning, stacklevel=2)
     if trained is not None and not keep_duplicates and left.any() and (trained["path"] != "").all():
-        known = audit.thumbnails(trained)  # phantoms, which have no path, are nobody's picture
+        _, known = audit.facts_and_thumbnails(trained, progress=_bar)  # phantoms are nobody's
         copied = duplicates.among(thumbs[~unreadable], known)
         cohort.loc[described.index[~unreadable][copied], "reason"] = PICTURE
     dropped = cohort[cohort["reason"] != ""].assign(radiographs=1)
