@@ -25,7 +25,7 @@ LABELS = {
 }
 """What readers see for a name of the code."""
 
-GROUPS = {
+GROUP_LABELS = {
     "normal": "Normal",
     "virus": "Virus",
     "bacteria": "Bacteria",
@@ -40,15 +40,6 @@ SPLIT_LABELS = {
     "given": "split as the data came",
 }
 """How a split is called in a caption."""
-
-GROUP_LABELS = {
-    "normal": "Normal",
-    "virus": "Virus",
-    "bacteria": "Bacteria",
-    "covid": "COVID",
-    "other": "Other",
-}
-"""What readers see for a group, in the order of tables and figures."""
 
 COVERED = {
     "none": "nothing covered",
