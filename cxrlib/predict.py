@@ -46,11 +46,14 @@ def described(run):
 
     Returns:
         Dict of run (its folder), experiment, arm, cohort (what it was trained on), split,
-        image_size, seed, and elsewhere: a list of dicts, one a cohort from elsewhere, with
+        image_size, seed, untaught (targets of which it never saw both answers, so that its own
+        says nothing), and elsewhere: a list of dicts, one a cohort from elsewhere, with
         cohort, and of COVID radiographs, patients, auc, low, high; the last three None where a
         cohort has only one answer.
     """
     facts = {name: run.info[name] for name in _TOLD}
+    answers = run.predictions
+    facts["untaught"] = [target for target in TARGETS if answers[f"y_{target}"].nunique() < 2]
     tested = []
     for name, predictions in run.external.items():
         (found,) = external.scores(predictions).query("target == 'COVID'").itertuples()
@@ -75,7 +78,12 @@ def lines(run):
         for one in told["elsewhere"]
         if one["auc"] is not None
     ]
-    return [first, *(worth or ["It was not tested on patients from elsewhere."]), NOTICE]
+    untaught = [
+        f"It never saw radiographs both with and without {target}: that number says nothing."
+        for target in told["untaught"]
+    ]
+    worth = worth or ["It was not tested on patients from elsewhere."]
+    return [first, *worth, *untaught, NOTICE]
 
 
 def radiograph(run, path):

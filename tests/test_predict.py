@@ -233,3 +233,11 @@ def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, mo
     overlay = predict.explain(run, "b/1.png", "COVID")["overlay"]
     written = cv2.imread("1-COVID-2.png")[..., ::-1]
     assert np.abs(written.astype(int) - overlay).max() <= 2
+
+
+def test_a_target_that_a_run_never_saw_both_ways_is_said_to_say_nothing(tmp_path):
+    run = make_run(tmp_path, groups=("normal", "covid"))
+    assert predict.described(run)["untaught"] == ["Bacteria"]
+    told = "It never saw radiographs both with and without Bacteria: that number says nothing."
+    assert told in predict.lines(run)
+    assert predict.described(make_run(tmp_path, "resnet50"))["untaught"] == []
