@@ -1,5 +1,7 @@
 """Figures for the book, from frames and arrays. They never train and read no network."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -37,6 +39,9 @@ CHANGE_COLOURS = {
     "mark moved": "#56b4e9",
     "mark reversed": "#0b6e4f",
 }
+DASHES = dict(zip(ARCHITECTURES, itertools.cycle(((4, 1.5), (6, 1.5, 1, 1.5), ()))))
+"""Of the lines of each architecture, where the colour is the experiment's."""
+
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
@@ -340,7 +345,7 @@ def roc(runs, name, target="COVID"):
     """ROC curves of a target: in the test split left, in a cohort from elsewhere right.
 
     Args:
-        runs: Runs; a line each, in the experiment's colour.
+        runs: Runs; a line each, in the experiment's colour and the architecture's dashes.
         name: Of the cohort; a run that was not tested on it has no line there.
         target: One of the targets; where all radiographs have it, or none, there is no curve.
     """
@@ -350,11 +355,11 @@ def roc(runs, name, target="COVID"):
     for run in finished:
         tested = (run.test_predictions, run.external.get(name))
         label = labels.run_label(*run.key)
-        colour = EXPERIMENT_COLOURS[run.experiment]
+        look = {"color": EXPERIMENT_COLOURS[run.experiment], "dashes": DASHES[run.architecture]}
         for axis, answers in zip(axes, tested):
             if answers is not None and calibration.has_both(answers, target):
                 wrong, right, _ = roc_curve(answers[f"y_{target}"], answers[f"p_{target}"])
-                axis.plot(100 * wrong, 100 * right, color=colour, linewidth=1.5, label=label)
+                axis.plot(100 * wrong, 100 * right, **look, linewidth=1.5, label=label)
     for axis, title in zip(axes, ("Test split", f"New patients ({name})")):
         axis.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle=":", label="a coin")
         axis.set(title=title, xlabel=f"Without {target}, called so, per cent", aspect="equal")
