@@ -171,7 +171,7 @@ def verdicts(compared):
         }
         for row in part.itertuples():
             name = "Harsh accuracy" if row.target == "all" else f"{row.target} {row.metric}"
-            cells[f"{name}, paper"] = interval(row.paper, row.paper_low, row.paper_high)
+            cells[f"{name}, paper"] = interval(row.paper, np.nan, np.nan)
             here = interval(row.value, row.low, row.high) if seeds else "–"
             cells |= {f"{name}, here": here, f"{name}: verdict": row.verdict}
         rows.append(cells)
