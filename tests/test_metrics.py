@@ -140,7 +140,7 @@ def test_the_published_tables_hold_eleven_arms_of_twenty_values():
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the confusion counts in ../shared")
 def test_nearly_every_printed_value_follows_from_the_counts():
     counts = pd.read_csv(SHARED / "paper/confusion_counts.csv", keep_default_na=False)
-    names = {v: k for k, v in paper.ARCHITECTURES.items()}
+    names = {v: k for k, v in paper._PRINTED.items()}
     wrong = 0
     for row in paper.published().query("target != 'all'").itertuples():
         same = counts[
@@ -166,7 +166,7 @@ def with_counts(tp, fp, fn, tn):
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the confusion counts in ../shared")
 def test_all_but_five_of_the_papers_values_and_its_wald_intervals_follow_from_its_counts():
     counts = pd.read_csv(SHARED / "paper/confusion_counts.csv", keep_default_na=False)
-    counts["architecture"] = counts["architecture"].map(paper.ARCHITECTURES)
+    counts["architecture"] = counts["architecture"].map(paper._PRINTED)
     keys = ["experiment", "architecture", "weights"]
     values, widths = [], []
     for arm, rows in counts.groupby(keys):

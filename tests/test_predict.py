@@ -190,8 +190,8 @@ def test_json_is_pure_and_carries_the_notice(run, files, monkeypatch, capsys):
     answer = json.loads(shown.out)
     assert answer["notice"] == predict.NOTICE
     told = ("run", "experiment", "arm", "cohort", "split", "seed")
-    expected = [str(run.folder), "C", "efficient-none", "phantom", "paper", 1]
-    assert [answer[name] for name in told] == expected
+    facts = [str(run.folder), "C", "efficient-none", "phantom", "paper", 1]
+    assert [answer[name] for name in told] == facts
     assert answer["elsewhere"] == []
     assert predict.NOTICE in shown.err
     good, bad, other = answer["radiographs"]

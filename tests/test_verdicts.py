@@ -1,5 +1,7 @@
 """Whether the paper's printed values come out again, by a tolerance fixed beforehand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from cxrlib import paper
 from cxrlib.pages import tables
 from cxrlib.paper import verdicts
+from cxrlib.study import runs
 from cxrlib.targets import TARGETS
 from tests.conftest import make_run
 
@@ -22,11 +25,13 @@ def answering(run, right):
         yes = table[f"y_{target}"] == 1
         table[f"p_{target}"] = np.where(table.index < right, yes, ~yes).astype(float)
     table.to_csv(run.folder / "predictions.csv", index=False)
-    return run
+    info = {**run.info, "answers": len(table)}
+    (run.folder / "run.json").write_text(json.dumps(info))
+    return runs.load(run.folder)
 
 
-def judged(runs, target="all"):
-    found = verdicts.table(runs).query("target == @target and seeds > 0")
+def judged(several, target="all"):
+    found = verdicts.table(several).query("target == @target and seeds > 0")
     return found.iloc[0]
 
 
