@@ -16,7 +16,7 @@ from cxrlib import metrics, paper
 from cxrlib.errors import printable
 from cxrlib.labels import (
     COVERED,
-    GROUPS,
+    GROUP_LABELS,
     LABELS,
     arm_label,
     interval,
@@ -600,9 +600,11 @@ def called(runs, target="COVID"):
         for name, predictions in run.external.items():
             cells = dict(zip(("Arm", "Trained", "Cohort"), _tested(run, name)))
             for row in elsewhere.called(predictions).query("target == @target").itertuples():
-                cells[GROUPS[row.group]] = f"{interval(row.share, row.low, row.high)} of {row.n}"
+                cells[GROUP_LABELS[row.group]] = (
+                    f"{interval(row.share, row.low, row.high)} of {row.n}"
+                )
             rows.append(cells)
-    order = ["Arm", "Trained", "Cohort", *GROUPS.values()]
+    order = ["Arm", "Trained", "Cohort", *GROUP_LABELS.values()]
     found = pd.DataFrame(rows, columns=order).dropna(axis=1, how="all")
     return found.fillna("–")
 
@@ -627,7 +629,7 @@ def shares(predictions):
     """
     rows = []
     for group, part in elsewhere.called(predictions).groupby("group", sort=False):
-        cells = {"Group": GROUPS[group], "Radiographs": part["n"].iloc[0]}
+        cells = {"Group": GROUP_LABELS[group], "Radiographs": part["n"].iloc[0]}
         for row in part.itertuples():
             cells[row.target] = interval(row.share, row.low, row.high)
         rows.append(cells)
