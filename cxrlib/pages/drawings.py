@@ -130,7 +130,7 @@ def chest(phantom):
     size = phantom.size
     middle = np.arange(size) < size / 2
     right, left = phantom.lungs & middle, phantom.lungs & ~middle
-    heart = phantom.layers["heart"] > 0.5 * phantom.layers["heart"].max()  # with the great vessels
+    heart = phantom.layers["heart"] > 0.15 * phantom.layers["heart"].max()
     heart &= left  # the lungs' outline goes on behind it
     heart[: int(_centre(left)[1])] = False
     letter = (np.flatnonzero(phantom.marks.any(axis=0))[0], _centre(phantom.marks)[1])
