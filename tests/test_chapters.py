@@ -266,3 +266,20 @@ def test_sentences_are_read_whole_and_their_code_is_folded():
                 assert "remove-input" in cell.metadata["tags"], path.name
                 assert cell.metadata["jupyter"] == {"source_hidden": True}
             assert "glue" not in cell.source
+
+
+def test_the_primers_table_of_two_by_two_makes_its_scores(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shown = read("14-primer")
+    table = next(one.frame for one in shown if isinstance(one, tables.Table))
+    counts = table.set_index(["Asked about", "Radiographs"]).astype(int)
+    ill, well = counts.loc[("New patients", "with COVID")], counts.loc["New patients"].iloc[1]
+    sensitivity = 100 * ill.iloc[0] / ill.sum()
+    said = sentences(shown)
+    assert (
+        f"the network finds {ill.iloc[0]} of {ill.sum()}, a sensitivity of {sensitivity:.1f} %"
+        in said
+    )
+    specificity = 100 * well.iloc[1] / well.sum()
+    assert f"a specificity of {specificity:.1f} % (" in said
+    assert f"Among the {ill.sum() * well.sum():,} such pairs" in said

@@ -8,7 +8,7 @@ import pytest
 from cxrlib import phantom
 from cxrlib.heatmaps import attention
 from cxrlib.labels import GROUP_LABELS
-from cxrlib.pages import answers, figures
+from cxrlib.pages import answers, drawings, figures
 from cxrlib.study import runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
@@ -280,3 +280,41 @@ def test_mean_heatmaps_have_a_line_a_run_and_the_lungs_drawn_in():
     figure = answers.mean_heatmaps(maps, {"A": lungs, "C": None})
     drawn = [len(axis.collections) for axis in figure.axes[:8]]
     assert drawn == [1, 1, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", drawings.DIAGRAMS)
+def test_the_words_of_a_diagram_lie_in_its_boxes_and_every_box_is_on_a_way(name):
+    figure = drawings.diagram(name)
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    boxes = [patch.get_window_extent() for patch in axis.patches]
+    words = [text for text in axis.texts if text.get_gid()]
+    assert len(words) == len(boxes)
+    for text, box in zip(words, boxes):
+        own = text.get_window_extent()
+        assert box.x0 <= own.x0 and own.x1 <= box.x1 and box.y0 <= own.y0 and own.y1 <= box.y1
+    drawn = drawings.DIAGRAMS[name]
+    assert {end for arrow in (*drawn.arrows, *drawn.over) for end in arrow} == set(drawn.boxes)
+
+
+def test_names_of_a_chest_point_to_what_they_name():
+    made = phantom.simulate(3, 128, target="normal", mark="R")
+    (axis,) = drawings.chest(made).axes
+    at = {text.get_text(): text.xy for text in axis.texts if hasattr(text, "xy")}
+    inside = {name: made.lungs[int(y), int(x)] for name, (x, y) in at.items()}
+    assert inside["right lung"] and inside["left lung"] and not inside["side letter"]
+    assert at["right lung"][0] < 64 < at["left lung"][0], "the patient's right is on our left"
+    x, y = at["heart"]
+    assert made.layers["heart"][int(y), int(x)] > 0
+    x, y = at["diaphragm"]
+    assert made.lungs[int(y), int(x)] and not made.lungs[int(y) + 1, int(x)]
+
+
+def test_grad_cams_steps_show_two_maps_for_the_target_and_one_against_it():
+    features = np.ones((2, 2, 4)) * [1, 3, 1, 2]
+    figure = drawings.grad_cam(
+        np.zeros((8, 8, 3), np.uint8), features, np.array([0.1, 1, -0.5, 1]), np.ones((8, 8))
+    )
+    titles = [axis.get_title() for axis in figure.axes]
+    assert [title[:9] for title in titles[1:4]] == ["2. map 2,", "2. map 4,", "2. map 3,"]
+    assert {text.get_text() for text in figure.axes[4].texts} == {"4.6"}

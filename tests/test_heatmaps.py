@@ -35,6 +35,15 @@ def images_for(model):
     return np.stack([cv2.resize(image, (edge, edge)) for image in IMAGES])
 
 
+def test_grad_cam_is_what_its_parts_make(model):
+    images = images_for(model)
+    features, weights = heatmaps.grad_cam_parts(model, images[1], "Virus")
+    summed = np.maximum(features @ weights, 0)
+    enlarged = cv2.resize(summed, images.shape[1:3], interpolation=cv2.INTER_LINEAR)
+    whole = heatmaps.grad_cam(model, images, "Virus")[1]
+    np.testing.assert_allclose(enlarged / max(enlarged.max(), 1e-9), whole, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_grad_cam_on_the_final_feature_map_matches_tf_keras_vis(model):
     from tf_keras_vis.gradcam import Gradcam

@@ -112,7 +112,7 @@ def test_only_the_new_arms_are_trained_and_each_says_why(extended):
 
 
 def test_the_chapter_of_an_experiment_of_ones_own_claims_nothing_of_the_paper(extended):
-    shown = chapter(extended[0], "14-experiment-d")
+    shown = chapter(extended[0], "15-experiment-d")
     assert "Experiment D as run here." in shown
     assert "The paper has no such experiment" in shown
     assert "MobileNetV2 (random)" in shown

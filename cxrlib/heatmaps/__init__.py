@@ -77,6 +77,24 @@ def grad_cam(model, images, target, *, layer=None):
     return np.stack(maps)
 
 
+def grad_cam_parts(model, image, target):
+    """Returns what `grad_cam` makes its heatmap of: ReLU(Σ w·A), enlarged, is that heatmap.
+
+    Args:
+        model, target: As `grad_cam`.
+        image: (H, W, 3), pixels from 0 to 255.
+
+    Returns:
+        The final feature map A, float32 (h, w, n), and the weights w of the target, float32 (n,).
+
+    Raises:
+        InputError: As `grad_cam`.
+    """
+    weights = _weights(model)[:, targets.index(target)]
+    batch = _padded(_checked(image[None], model), 0)
+    return np.asarray(_features(model).predict_on_batch(batch)[0], np.float32), weights
+
+
 def last_convolution(model):
     """Returns the name of the layer that the paper explained: the last convolution."""
     from cxrlib.networks.backend import keras  # seconds: Keras comes with it
