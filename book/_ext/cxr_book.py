@@ -13,6 +13,9 @@ Docstrings as they read in the source: their columns stay columns, their colons 
 Negative numbers of prose with a minus, as in the tables: what a run glues comes with a hyphen.
 Tables stay as they are written: in a file's name Sphinx would curl quotes and join hyphens.
 
+Links to the repository where _config.yml has its address: the theme fails where it has none. A
+chapter's lead to what people edit in `notebooks/`, not to its executed copy in `book/`.
+
 A content security policy on every page: only the theme's own scripts run. Text from a file's name
 or a run.json is escaped where it is written; should some slip through, it runs nothing and asks
 nothing of any server.
@@ -23,6 +26,7 @@ import hashlib
 import html
 import re
 import textwrap
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
@@ -30,6 +34,8 @@ from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
+
+from cxrlib.pages import notebooks
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +97,33 @@ def minus_signs(app, doctree, name):
             text.parent.replace(text, nodes.Text(re.sub(r"(?<![\w-])-(?=\d)", "−", text)))
 
 
+def at_home(app, config):
+    """Turns the theme's links to the repository on, where it has an address."""
+    if config.html_theme_options.get("repository_url"):
+        config.html_theme_options |= {
+            "repository_branch": "main",
+            "path_to_docs": "book",
+            "use_repository_button": True,
+            "use_source_button": True,
+            "use_edit_page_button": True,
+            "launch_buttons": {
+                "binderhub_url": "https://mybinder.org",
+                "notebook_interface": "jupyterlab",
+            },
+        }
+
+
+def to_sources(app, pagename, templatename, context, doctree):
+    """Leads a chapter's links to its text, and the one that runs it to its notebook."""
+    name = notebooks.FRONT if pagename == "index" else Path(pagename).name
+    for group in context["header_buttons"]:
+        ending = ".ipynb" if group.get("label") == "launch-buttons" else ".md"
+        for button in group.get("buttons", [group]):
+            if "url" in button:
+                source = f"notebooks/{name}{ending}"
+                button["url"] = button["url"].replace(f"book/{pagename}.ipynb", source)
+
+
 POLICY = (
     "default-src 'none'; script-src 'self' file: {scripts}; "
     "style-src 'self' file: 'unsafe-inline'; img-src 'self' file: data:; "
@@ -128,6 +161,8 @@ def setup(app):
     app.connect("autodoc-process-docstring", as_written, priority=400)
     app.add_transform(TablesAsWritten)
     app.connect("doctree-resolved", minus_signs)
+    app.connect("config-inited", at_home)
+    app.connect("html-page-context", to_sources, priority=600)  # after the theme's buttons
     app.connect("html-page-context", guard, priority=900)  # after the theme's own
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     for mocked in ("keras", "keras.utils"):
