@@ -252,6 +252,7 @@ def test_two_groups_are_enough_for_every_chapter(studied, chapter, groups):
         assert "No test radiograph" in said
 
 
+@pytest.mark.slow
 def test_no_sentence_names_a_role_or_a_key(studied):
     """In JupyterLab or as plain HTML a role would stand there as it is typed."""
     studied()

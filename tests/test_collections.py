@@ -250,6 +250,7 @@ def test_nothing_to_list_is_said(tmp_path, make):
         cohort.listed(tmp_path / "data")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the real radiographs in ../shared")
 def test_every_picture_that_two_patients_share_is_a_patient_known_under_two_names():
     coronahack = cohort.read_coronahack(SHARED / "coronahack-224")

@@ -126,6 +126,7 @@ def study(n, rng, arms=1):
     return encode(groups), [expit(logits + 0.9 * rng.normal(size=(n, 5))) for _ in range(arms)]
 
 
+@pytest.mark.slow
 def test_whole_evaluations_hold_the_truth_with_thirteen_covid_patients(monkeypatch):
     monkeypatch.setattr(intervals, "REPLICATES", 200)
     truth, (score,) = study(100_000, np.random.default_rng(0))
@@ -143,6 +144,7 @@ def test_whole_evaluations_hold_the_truth_with_thirteen_covid_patients(monkeypat
         assert share["COVID", metric] >= 0.92, (metric, share["COVID", metric])
 
 
+@pytest.mark.slow
 def test_equally_good_arms_are_told_apart_in_five_of_a_hundred_studies_at_most(monkeypatch):
     monkeypatch.setattr(intervals, "REPLICATES", 20)
     monkeypatch.setattr(comparison, "SWAPS", 1000)

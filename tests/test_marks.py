@@ -9,6 +9,7 @@ from cxrlib.images import marks
 UNSEEN = range(1000, 1040)  # no constant of `marks` was chosen on these
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "recall", "precision"),
     [(224, 0.8, 0.95), (128, 0.65, 0.95), (600, 0.8, 0.6)],  # 600: seen at 224, so a pixel wider

@@ -92,6 +92,7 @@ def differing(before, after):
     return {name for name in before if before[name] != after[name]}
 
 
+@pytest.mark.slow
 def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path, monkeypatch):
     before = chapters(monkeypatch)
     shutil.copytree(ROOT / "cxrlib", tmp_path / "cxrlib")
