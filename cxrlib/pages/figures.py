@@ -626,13 +626,17 @@ def _outline(axis, masks):
 
 
 def _stacked(axis, counts):
-    left = np.zeros(len(counts))
+    """Bars of counts, one split after another; numbers that their bars cannot hold stand beside."""
+    left, least = np.zeros(len(counts)), 0.04 * counts.sum(axis=1).max()
     for split, colour in SPLIT_COLOURS.items():
         bars = axis.barh(counts.index, counts[split], left=left, color=colour, label=split)
-        texts = [f"{n}" if n else "" for n in counts[split]]
+        texts = [f"{n}" if n >= least else "" for n in counts[split]]
         ink = "white" if split == "train" else "black"
         axis.bar_label(bars, texts, label_type="center", fontsize=8, color=ink)
         left += counts[split].to_numpy()
+    for row, (place, end) in enumerate(zip(counts.to_numpy(), left)):
+        if 0 < place.min() < least:
+            axis.text(end + least / 4, row, ", ".join(map(str, place)), va="center", fontsize=8)
     axis.invert_yaxis()
     axis.set_xlabel("Radiographs")
     axis.grid(axis="y")
