@@ -19,12 +19,23 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="COVID detection in chest radiographs, rerun and measured. A study, not a medical device.",
 )
 data = typer.Typer(no_args_is_help=True, help="Get a dataset, and check what is in it.")
 app.add_typer(data, name="data")
 paper = typer.Typer(no_args_is_help=True, help="The paper's printed numbers.")
 app.add_typer(paper, name="paper")
+
+
+@app.callback(invoke_without_command=True)
+def about(version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False):
+    """COVID detection in chest radiographs, rerun and measured. A study, not a medical device."""
+    if version:
+        from cxrlib import __version__
+
+        _say(f"cxr {__version__}")
+        raise typer.Exit
+
+
 ProfileFile = Annotated[Path, typer.Option("--profile", help="How big a study runs.")]
 RunFolder = Annotated[
     Path | None,
@@ -217,6 +228,43 @@ def train(
         raise InputError(f"no weights file {weights}")
     run = studies.train(settings, chosen, found, weights=weights, lines=lines, retry=True)
     _say(f"{chosen.name} {run.arm}: {run.info.get('reason', run.info['state'])}  {run.folder}")
+    if run.finished:
+        _say(f"  {_scores(run)}")
+
+
+def _scores(run):
+    """Returns a finished run's main scores in one line."""
+    from cxrlib import labels
+
+    measures = (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "recall"))
+    told = [
+        f"{labels.measure_label(metric, target)} {labels.per_cent(*run.measure(metric, target))}"
+        for target, metric in measures
+    ]
+    return ", ".join(told)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+):
+    """Print what a run was made from and how it scored: per cent, 95 % intervals."""
+    from cxrlib import labels
+    from cxrlib.pages import tables
+    from cxrlib.study import runs
+
+    run = runs.load(folder)
+    facts = [f"{name}: {run.info[name]}" for name in runs.FACTS if name != "arm"]
+    _say(labels.run_label(*run.key), *(f"  {fact}" for fact in facts))
+    if not run.finished:
+        raise InputError(f"{run.info.get('reason', 'not finished')}: no scores")
+    for table in (tables.overall([run]), tables.per_target([run]), tables.external([run])):
+        if len(table):
+            _say("")
+            _say_table(
+                table.drop(columns="Arm", errors="ignore") if "Cohort" in table else table,
+                index=False,
+            )
 
 
 @app.command()
@@ -430,7 +478,7 @@ def unpack(
 
 @app.command()
 def keep(profile: ProfileFile = QUICK):
-    """Copy a study's numbers, no networks and no pictures, to results/ to be committed."""
+    """Copy a study's numbers and its small networks, no pictures, to results/ to be committed."""
     from cxrlib import study as studies
     from cxrlib.cohort import audit
     from cxrlib.study import profiles, runs

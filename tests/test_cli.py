@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+import cxrlib
 from cxrlib import cli
 from cxrlib.study import profiles
 from tests.conftest import make_run
@@ -298,3 +299,29 @@ def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project
     counts = {"normal": 6, "virus": 6, "bacteria": 6, "covid": 5, "image_size": 121}
     odd = profile(project, cohort="coronahack", data="data/kaggle", **counts)
     assert "n3.jpeg" in refused("train", "A", "efficient", *odd)
+
+
+def test_a_run_is_shown_with_its_scores(tmp_path, monkeypatch, capsys):
+    run = make_run(tmp_path)
+    monkeypatch.setattr("sys.argv", ["cxr", "show", str(run.folder)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert said.startswith("A\u2002Efficient\n  experiment: A\n")
+    harsh = 100 * run.measure("accuracy")[0]
+    assert re.search(rf"Efficient +{harsh:.1f}", said)
+    assert "COVID" in said
+
+
+def test_a_run_without_scores_says_why(tmp_path, refused):
+    lost = make_run(tmp_path, state="not run", reason="weights unavailable")
+    assert "weights unavailable: no scores" in refused("show", str(lost.folder))
+
+
+def test_the_version_is_said(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["cxr", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out == f"cxr {cxrlib.__version__}\n"
