@@ -1,6 +1,7 @@
 """The command starts fast and says in one line what is wrong and what mends it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
