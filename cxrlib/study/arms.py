@@ -101,7 +101,8 @@ def plan_arm(profile, experiment, arm, weights=None, retry=False):
         profile, experiment, arm, weights, retry: As `train` takes them.
 
     Returns:
-        A `Plan`. Of an arm that begins, or is trained again, one line on stderr says why.
+        A `Plan`. An arm that begins says so in a line; of one that is trained again, a
+        line on stderr says why.
 
     Raises:
         InputError: As `train`.
@@ -116,7 +117,7 @@ def plan_arm(profile, experiment, arm, weights=None, retry=False):
         facts["weights_file"] = files.digests([weights])[0]
     plan = Plan(profile, experiment, arm, weights, folder, facts)
     if not (folder / "run.json").exists():
-        print(f"{experiment.name} {arm.name}  begins: it has no run yet", file=sys.stderr)
+        print(f"{experiment.name} {arm.name}  begins: it has no run yet")
         shutil.rmtree(folder, ignore_errors=True)  # a removal was cut short: of unknown inputs
         return plan
     run = runs.load(folder)
