@@ -87,7 +87,8 @@ def make_run(
     np.save(folder / "heatmaps.npy", heatmaps)
     info = {
         "experiment": experiment, "arm": folder.name, "architecture": architecture,
-        "weights": weights, "state": runs.FINISHED, "answers": len(answers), "epochs": 2, "best_epoch": 2,
+        "weights": weights, "state": runs.FINISHED, "answers": len(answers), "epochs": 2,
+        "best_epoch": 2,
         "seed": 1, "image_size": 128,
         "cohort": "phantom", "split": "paper", "schedule": {"epochs": 3}, "images_per_epoch": 1000,
         "training_seconds": 300.0, "precision": "float32", "python": "3.11", "machine": "m",
