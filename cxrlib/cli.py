@@ -30,9 +30,9 @@ app.add_typer(paper, name="paper")
 def about(version: Annotated[bool, typer.Option("--version", help="Say which this is.")] = False):
     """COVID detection in chest radiographs, rerun and measured. A study, not a medical device."""
     if version:
-        from cxrlib import __version__
+        from importlib import metadata
 
-        _say(f"cxr {__version__}")
+        _say(f"cxr {metadata.version('cxrlib')}")
         raise typer.Exit
 
 
