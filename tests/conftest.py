@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import metrics, study
+from cxrlib import cli, metrics, study
 from cxrlib.study import profiles, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 
@@ -17,6 +17,14 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=0, help="kill a whole study so many times")
+
+
+def cxr(monkeypatch, *arguments):
+    """Runs cxr in this process and returns its status; 0 where it ends well."""
+    monkeypatch.setattr("sys.argv", ["cxr", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
 
 
 def copy_study(folder):

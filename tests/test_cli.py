@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 import cxrlib
-from cxrlib import cli
 from cxrlib.study import profiles
-from tests.conftest import make_run
+from tests.conftest import cxr, make_run
 
 CXR = Path(sys.executable).with_name("cxr")
 PROFILES = Path(__file__).parents[1] / "profiles"
@@ -42,11 +41,9 @@ def refused(monkeypatch, capsys):
     """Runs cxr in this process, checks that it fails in one line, and returns that line."""
 
     def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["cxr", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        status = cxr(monkeypatch, *arguments)
         said = capsys.readouterr().err
-        assert ended.value.code == 2, said
+        assert status == 2, said
         assert len(said.strip().splitlines()) == 1, said
         return said
 
@@ -304,10 +301,7 @@ def test_a_radiograph_that_cannot_be_read_ends_in_one_line_with_its_name(project
 
 def test_a_run_is_shown_with_its_scores(tmp_path, monkeypatch, capsys):
     run = make_run(tmp_path)
-    monkeypatch.setattr("sys.argv", ["cxr", "show", str(run.folder)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code
+    assert not cxr(monkeypatch, "show", run.folder)
     said = capsys.readouterr().out
     assert said.startswith("A\u2002Efficient\n  experiment: A\n")
     harsh = 100 * run.measure("accuracy")[0]
@@ -321,8 +315,5 @@ def test_a_run_without_scores_says_why(tmp_path, refused):
 
 
 def test_the_version_is_said(monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["cxr", "--version"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert not ended.value.code
+    assert not cxr(monkeypatch, "--version")
     assert capsys.readouterr().out == f"cxr {cxrlib.__version__}\n"

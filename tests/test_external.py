@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cli, metrics, phantom, study
+from cxrlib import metrics, phantom, study
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.networks import models
 from cxrlib.networks.backend import keras
@@ -18,7 +18,7 @@ from cxrlib.pages import notebooks, tables
 from cxrlib.shortcuts import external
 from cxrlib.study import runs
 from cxrlib.targets import GROUPS, TARGETS, encode
-from tests.conftest import make_run
+from tests.conftest import cxr, make_run
 
 SIZE = 121
 FINDINGS = ["COVID-19", "COVID-19", "No Finding", "Klebsiella", "Lipoid", "todo"]
@@ -83,14 +83,6 @@ def keep(run, name, predictions):
     folder.mkdir(parents=True)
     predictions.to_csv(folder / "predictions.csv", index=False)
     (folder / "left-out.csv").write_text("reason,finding,group,radiographs\n")
-
-
-def cxr(monkeypatch, *arguments):
-    """Runs cxr here and gives its status; 0 where it ends well."""
-    monkeypatch.setattr("sys.argv", ["cxr", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code
 
 
 def test_every_radiograph_from_elsewhere_gets_five_probabilities(run, collection):

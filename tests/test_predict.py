@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from cxrlib import cli, heatmaps, images, metrics, phantom, predict
+from cxrlib import heatmaps, images, metrics, phantom, predict
 from cxrlib.errors import InputError
 from cxrlib.networks import models
 from cxrlib.networks.backend import keras
 from cxrlib.study import runs
 from cxrlib.targets import TARGETS
-from tests.conftest import ROOT, make_run
+from tests.conftest import ROOT, cxr, make_run
 
 SIZE = 121
 
@@ -34,14 +34,6 @@ def files(tmp_path):
         cv2.imwrite(str(path), phantom.simulate(i, 160, target="covid").image)
     (tmp_path / "notes.png").write_text("no image")
     return [paths[0], tmp_path / "notes.png", paths[1]]
-
-
-def cxr(monkeypatch, *arguments):
-    """Runs cxr here and gives its status; 0 where it ends well."""
-    monkeypatch.setattr("sys.argv", ["cxr", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code
 
 
 def expected(run, path):

@@ -119,6 +119,19 @@ def of_predictions(predictions, **options):
     return evaluate(truth, score, groups=patients, **options)
 
 
+def auc_of(predictions, target):
+    """Measures how well a run's predictions of one target put radiographs in order, by patient.
+
+    Args:
+        predictions: DataFrame with patient, y_* and p_* columns.
+        target: One of `TARGETS`.
+
+    Returns:
+        As `auc`.
+    """
+    return auc(predictions[f"y_{target}"], predictions[f"p_{target}"], predictions["patient"])
+
+
 def arrays(predictions):
     """Takes predictions apart.
 

@@ -38,7 +38,7 @@ def probabilities(here, elsewhere, target="COVID"):
             axis.set_yticks([0, 1], [f"{target} ({has.sum()})", f"others ({(~has).sum()})"])
             axis.set(xlim=(-0.02, 1.02), ylim=(1.5, -0.5), xticks=[0, 0.5, 1])
             axis.axvline(0.5, color="black", linewidth=1, linestyle=":")
-            value = labels.ranged(*metrics.auc(has, answers[f"p_{target}"], answers["patient"]))
+            value = labels.ranged(*metrics.auc_of(answers, target))
             axis.set_title(f"{label}, {_PLACES[place].lower()}: AUC {value}", fontsize=9)
             axis.grid(axis="y", visible=False)
     figure.supxlabel(f"Probability of {target}", fontsize=10)
@@ -111,9 +111,8 @@ def without_lungs(baselines, runs, elsewhere, target="COVID"):
         (f"{row.features} alone", (row.auc, row.low, row.high), None) for row in own.itertuples()
     ]
     for run, answers in zip(runs, elsewhere):
-        has = answers[f"y_{target}"] == 1
-        there = metrics.auc(has, answers[f"p_{target}"], answers["patient"])
-        rows.append((labels.run_label(*run.key), run.measure("auc", target), there))
+        here = run.measure("auc", target)
+        rows.append((labels.run_label(*run.key), here, metrics.auc_of(answers, target)))
     figure, axis = plt.subplots(figsize=(WIDTH, 0.33 * len(rows) + 1.3))
     inks = {"test": "#000000", "elsewhere": GROUP_COLOURS["covid"]}
     for y, (_, here, there) in enumerate(rows):

@@ -178,22 +178,21 @@ def verdicts(compared):
     return pd.DataFrame(rows)
 
 
-def aucs(runs, elsewhere):
+def aucs(runs, tested):
     """Tabulates the AUC of each target in the test split, and of COVID on new patients.
 
     Args:
         runs: Finished runs.
-        elsewhere: Predictions of radiographs from elsewhere, one table a run.
+        tested: Predictions of radiographs from elsewhere, one table a run.
     """
     rows = []
-    for run, answers in zip(runs, elsewhere):
+    for run, answers in zip(runs, tested):
         cells = {"Arm": f"{run_label(*run.key)}, {run.info['image_size']}\u00a0px"}
         cells["Seed"] = run.info["seed"]
         for target in TARGETS:
             value, *ends = run.measure("auc", target)
             cells[target] = ranged(value, *ends) if target == "COVID" else number(value)
-        has = answers["y_COVID"] == 1
-        there = metrics.auc(has, answers["p_COVID"], answers["patient"])
+        there = metrics.auc_of(answers, "COVID")
         rows.append(cells | {"COVID, new patients": ranged(*there)})
     return pd.DataFrame(rows)
 

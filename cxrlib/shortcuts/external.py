@@ -181,10 +181,9 @@ def scores(predictions):
     """
     rows = []
     for target in TARGETS:
-        truth, score = predictions[f"y_{target}"], predictions[f"p_{target}"]
-        found = metrics.auc(truth, score, predictions["patient"])
-        patients = predictions["patient"].nunique()
-        rows.append((target, len(truth), int(truth.sum()), patients, *found))
+        positives = int(predictions[f"y_{target}"].sum())
+        counts = (len(predictions), positives, predictions["patient"].nunique())
+        rows.append((target, *counts, *metrics.auc_of(predictions, target)))
     names = ["target", "n", "positives", "patients", "auc", "low", "high"]
     return pd.DataFrame(rows, columns=names)
 
