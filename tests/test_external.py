@@ -197,6 +197,33 @@ def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(run, c
     assert run.attention_elsewhere == {}
 
 
+def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_test(
+    run, collection, project, monkeypatch
+):
+    outlines = project / "outlines"
+    (outlines / "lung_masks").mkdir(parents=True)
+    half = np.zeros((130, 130), np.uint8)
+    half[:, :65] = 255
+    for name, mask in (("0", half), ("2", 0 * half + 255)):
+        cv2.imwrite(str(outlines / "lung_masks" / f"{name}.png"), mask)
+    raw = runs.Run(run.folder, {**run.info, "treatment": "raw"})
+    external.test(raw, collection, outlines=outlines)
+    assert raw.mean_lungs("elsewhere") is None  # a mean of two might show one of them
+    monkeypatch.setattr(runs, "DOZEN", 2)
+    external.test(raw, collection, outlines=outlines)
+    means = raw.mean_lungs("elsewhere")
+    assert means[32, [0, -1]].tolist() == [1, 0.5]
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(external.files, "write_csv", killed)
+    with pytest.raises(KeyboardInterrupt):
+        external.test(raw, collection)
+    assert raw.mean_lungs("elsewhere") is None
+    assert raw.external == {}
+
+
 def test_scores_are_aucs_that_count_patients_and_undefined_where_all_are_alike():
     said = predicted(["covid", "covid", "normal", "normal"], [0.9, 0.4, 0.5, 0.1])
     found = external.scores(said).set_index("target")

@@ -14,6 +14,7 @@ import jupytext
 import nbformat
 import pytest
 
+from cxrlib import predict
 from cxrlib.errors import InputError
 from cxrlib.pages import notebooks, pairs
 from cxrlib.study import profiles
@@ -172,3 +173,9 @@ def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
     assert outcome.stderr.startswith("cxr: notebook 01-one: its kernel was killed")
     assert outcome.stderr.count("\n") == 1
     assert not list(project.glob("*.ipynb")) + list(project.glob(".*.ipynb"))
+
+
+@pytest.mark.parametrize("name", ["08-real-radiographs", "13-model-card", "14-primer"])
+def test_a_chapter_that_shows_the_released_network_is_run_again_when_its_numbers_change(name):
+    read = notebooks.reads(name, profiles.Profile())
+    assert f"{predict.RELEASED}/external/covid-chestxray/predictions.csv" in read

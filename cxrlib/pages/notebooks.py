@@ -52,6 +52,10 @@ def needs(name):
     return list(experiments.EXPERIMENTS) if asks else []
 
 
+_KEPT = ('"results"', "shortcuts.measured", "external.tested", "predict.default")
+"""What a notebook's code says if it shows something that is kept in results/."""
+
+
 def reads(name, profile):
     """Lists the numbers that a notebook may show beside runs, as paths from the study's folder.
 
@@ -59,10 +63,9 @@ def reads(name, profile):
     elsewhere, those of the profile's own.
     """
     text, root = code(name), files.root()
-    asked = ["results/**/*.csv"] if '"results"' in text or "shortcuts.measured" in text else []
+    asked = ["results/**/*.csv"] if any(said in text for said in _KEPT) else []
     if "external.tested" in text:
-        own = [f"runs/{trial.folder_name}/*/*/external/*/*.csv" for trial in profile.trials]
-        asked += ["results/**/*.csv", *own]
+        asked += [f"runs/{trial.folder_name}/*/*/external/*/*.csv" for trial in profile.trials]
     found = {path for pattern in asked for path in root.glob(pattern)}
     return sorted(str(path.relative_to(root)) for path in found)
 

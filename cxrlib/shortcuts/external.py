@@ -86,15 +86,14 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     # A test is there once its predictions are: last written, first deleted of an older one.
     tables = {"left-out": left_out, "findings": found, "attention": measured}
     tables["predictions"] = predictions
-    for what in reversed(tables):
-        (folder / f"{what}.csv").unlink(missing_ok=True)
-    for what, table in tables.items():
-        if table is not None:
-            files.write_csv(table, folder / f"{what}.csv")
-    (folder / runs.MEAN_LUNGS).unlink(missing_ok=True)
+    for old in (*(f"{what}.csv" for what in reversed(tables)), runs.MEAN_LUNGS):
+        (folder / old).unlink(missing_ok=True)
     if known is not None and len(known) >= runs.DOZEN:
         with files.replacing(folder / runs.MEAN_LUNGS) as temporary:
             np.save(temporary, mean_lungs(run, known))
+    for what, table in tables.items():
+        if table is not None:
+            files.write_csv(table, folder / f"{what}.csv")
     return Tested(name, folder, predictions, left_out, measured)
 
 
@@ -238,8 +237,7 @@ def lung_attention(run, model, known):
         for group, rows in known.iloc[start : start + heatmaps.BATCH].groupby("group"):
             target = targets.GROUP_TARGET[group]
             maps = heatmaps.explain(model, np.asarray(pixels[rows.index]), target)
-            masks = (lungs.mask(row, run.info["image_size"]) for _, row in rows.iterrows())
-            placed = ({"lungs": images.place(mask, run.treatment)} for mask in masks)
+            placed = ({"lungs": mask} for mask in _placed(run, rows))
             parts.append(attention.lung_attention(maps, rows, placed))
     return pd.concat(parts, ignore_index=True).drop(columns="row")
 
@@ -254,11 +252,16 @@ def mean_lungs(run, known):
     Returns:
         float16 array (64, 64): the share of the radiographs whose lungs are there.
     """
-    masks = (lungs.mask(row, run.info["image_size"]) for _, row in known.iterrows())
     edge = (runs.MEAN_EDGE, runs.MEAN_EDGE)
-    placed = (images.place(mask, run.treatment).astype(np.float32) for mask in masks)
-    small = (cv2.resize(mask, edge, interpolation=cv2.INTER_AREA) for mask in placed)
+    whole = (mask.astype(np.float32) for mask in _placed(run, known))
+    small = (cv2.resize(mask, edge, interpolation=cv2.INTER_AREA) for mask in whole)
     return (sum(small) / len(known)).astype(np.float16)
+
+
+def _placed(run, known):
+    """Yields the lungs of each radiograph, bool (edge, edge), as the run's treatment puts them."""
+    for _, row in known.iterrows():
+        yield images.place(lungs.mask(row, run.info["image_size"]), run.treatment)
 
 
 def _outlined(radiographs, outlines, place):
