@@ -258,13 +258,11 @@ def show(
     _say(labels.run_label(*run.key), *(f"  {fact}" for fact in facts))
     if not run.finished:
         raise InputError(f"{run.info.get('reason', 'not finished')}: no scores")
-    for table in (tables.overall([run]), tables.per_target([run]), tables.external([run])):
-        if len(table):
-            _say("")
-            _say_table(
-                table.drop(columns="Arm", errors="ignore") if "Cohort" in table else table,
-                index=False,
-            )
+    _say("")
+    _print_table("The whole answer", tables.overall([run]))
+    _print_table("Target by target", tables.per_target([run]))
+    if run.external:
+        _print_table("On radiographs from elsewhere, AUC of COVID", tables.external([run]))
 
 
 @app.command()
