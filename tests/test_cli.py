@@ -100,11 +100,15 @@ def test_ctrl_c_says_that_what_is_finished_is_kept(project):
     assert "Traceback" not in said
 
 
+SNAKEFILE = """
+from pathlib import Path
+Path("read").write_text(Path(config["profile"]).read_text())
+rule arms:
+"""
+
+
 def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(project):
-    (project / "Snakefile").write_text(
-        "from pathlib import Path\n"
-        "rule arms:\n    run: Path('read').write_text(Path(config['profile']).read_text())\n"
-    )
+    (project / "Snakefile").write_text(SNAKEFILE)
     mine = project / "profiles" / "my own.yml"
     mine.write_text("name: own\n")
     command = [CXR, "study", "--no-book", "--profile", "my own.yml"]
@@ -112,12 +116,9 @@ def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(projec
     assert (project / "read").read_text() == "name: own\n"
 
 
-@pytest.mark.parametrize("name", ["x=y.yml", "{x}.yml", "[1].yml", "é, ü.yml"])
+@pytest.mark.parametrize("name", ["x=y {x}.yml", "[1] é, ü.yml"])
 def test_a_profile_may_have_an_odd_name(project, name):
-    (project / "Snakefile").write_text(
-        "from pathlib import Path\n"
-        "rule arms:\n    run: Path('read').write_text(Path(config['profile']).read_text())\n"
-    )
+    (project / "Snakefile").write_text(SNAKEFILE)
     (project / name).write_text("name: own\n")
     command = [CXR, "study", "--no-book", "--profile", name]
     subprocess.run(command, cwd=project, check=True, capture_output=True)

@@ -8,12 +8,14 @@ import json
 import os
 import re
 import resource
+import signal
 import struct
 import subprocess
 import sys
 import time
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -24,7 +26,7 @@ from PIL import Image, features
 
 from cxrlib import cli
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.images import decode, depth, lungs
+from cxrlib.images import apart, decode, depth, lungs
 from tests.test_decode import GREY, RADIOGRAPH, by_opencv, dicom, encoded
 from tests.test_dicom import seen
 
@@ -375,6 +377,7 @@ def measure_bombs(folder):
             decode.read(path)
         except InputError as error:
             assert str(path) in str(error), name
+        apart.stop()  # so that what its decoders took is counted
         end = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
         slowest = max(slowest, end - start)
     own = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
@@ -397,14 +400,6 @@ def test_no_small_file_takes_minutes_or_gigabytes(tmp_path):
 # The machine's trouble
 
 
-def executable(folder, *lines):
-    """Writes a program that stands where the decoder's Python should be."""
-    path = folder / "python"
-    path.write_text("\n".join(["#!/bin/sh", *lines]) + "\n")
-    path.chmod(0o700)
-    return str(path)
-
-
 @pytest.fixture
 def film(tmp_path):
     path = tmp_path / "good.tif"
@@ -412,27 +407,104 @@ def film(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("signal", ["KILL", "TERM"])
-def test_a_killed_decoder_is_not_the_files_fault(film, tmp_path, monkeypatch, signal):
-    monkeypatch.setattr(
-        sys, "executable", executable(tmp_path, "echo started", f"kill -{signal} $$")
+@pytest.fixture
+def server(monkeypatch):
+    """Puts another program in the decoding server's place."""
+
+    def replace(*lines):
+        apart.stop()
+        monkeypatch.setattr(apart, "COMMAND", ("-c", "\n".join(lines)))
+
+    yield replace
+    apart.stop()
+
+
+def ends_by(name):
+    """Returns a program that serves, and whose decoders end themselves by a signal."""
+    return (
+        "import os, signal",
+        "from cxrlib.images import apart",
+        f"apart.serve(lambda *_: os.kill(os.getpid(), signal.{name}))",
     )
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_killed_decoder_is_not_the_files_fault(film, server, name):
+    server(*ends_by(name))
     with pytest.raises(OSError, match=r"its decoder was stopped.*good\.tif"):
         decode.read(film)
 
 
-def test_a_decoder_that_cannot_start_is_not_the_files_fault(film, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", executable(tmp_path, "exit 1"))
+def test_a_decoder_that_cannot_start_is_not_the_files_fault(film, server):
+    server("raise SystemExit(1)")
     with pytest.raises(OSError, match=r"its decoder could not start.*good\.tif"):
         decode.read(film)
 
 
-def test_a_decoder_that_crashes_is_the_files_fault(film, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "executable", executable(tmp_path, "echo started", "kill -ABRT $$"))
+def test_a_decoder_that_crashes_is_the_files_fault(film, server):
+    server(*ends_by("SIGABRT"))
     with pytest.raises(
         InputError, match=r"good\.tif is not an image that can be read: it is a TIFF"
     ):
         decode.read(film)
+
+
+def test_what_ends_one_decoder_harms_no_other(film, tmp_path):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(film.read_bytes()[:60])
+    for _ in range(3):
+        with pytest.raises(InputError, match=r"bad\.tif"):
+            decode.read(bad)
+        assert (decode.read(film) == GREY).all()
+
+
+def test_many_threads_share_the_decoding_server(film):
+    with ThreadPoolExecutor(8) as threads:
+        assert all((pixels == GREY).all() for pixels in threads.map(decode.read, [film] * 24))
+
+
+def test_a_decoding_server_that_was_killed_is_started_again(film):
+    decode.read(film)
+    os.kill(apart._server[0].pid, signal.SIGKILL)
+    apart._server[0].wait()
+    assert (decode.read(film) == GREY).all()
+
+
+def test_a_fork_of_a_process_has_a_decoding_server_of_its_own(film):
+    code = (
+        "import os, sys; from cxrlib.images import decode\n"
+        "decode.read(sys.argv[1])\n"
+        "child = os.fork()\n"
+        "for _ in range(20): assert decode.read(sys.argv[1]).shape\n"
+        "assert child == 0 or os.waitpid(child, 0)[1] == 0; print('read')"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert outcome.stdout == "read\nread\n", outcome.stderr
+
+
+def test_a_decoding_server_ends_with_the_process_that_asks_it(film):
+    code = (
+        "import os, sys; from cxrlib.images import apart, decode\n"
+        "decode.read(sys.argv[1]); print(apart._server[0].pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
+    )
+    for _ in range(50):
+        status = Path(f"/proc/{outcome.stdout.strip()}/stat")
+        if not status.exists() or ") Z " in status.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server is still there")
+
+
+def test_a_film_is_found_from_where_the_process_is_now(film, monkeypatch):
+    decode.read(film)
+    monkeypatch.chdir(film.parent)
+    assert (decode.read(film.name) == GREY).all()
 
 
 def test_too_little_memory_is_not_the_files_fault(tmp_path, monkeypatch):

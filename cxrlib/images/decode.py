@@ -5,22 +5,15 @@ file that claims more pixels than can be decoded in 512 MB is refused before any
 
 Plain DICOM and, up to 16 MB, PNG, JPEG, BMP, GIF and PPM are decoded here. The decoders of the
 other formats believe what a damaged file claims, write to the screen or, GDCM's, abort: they run in
-a process of their own, whose memory and time are bounded, at 0.4 s a file.
+a process of their own, whose memory and time are bounded (`apart`).
 
 `pictures` and `dicom` read what is stored, `streams` what is compressed in either; `display` shows
 what a DICOM stores, `depth` brings any depth to 8 bits, and `seen` says what a file is that cannot
 be read.
 """
 
-import contextlib
 import errno
-import json
 import logging
-import os
-import resource
-import signal
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -30,7 +23,7 @@ import pydicom
 from PIL import Image
 
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.images import depth, dicom, pictures, seen
+from cxrlib.images import apart, depth, dicom, pictures, seen
 from cxrlib.images.bounded import Bounded
 
 # What a library thinks of a file is said once, by our error, and not on the user's screen or in a
@@ -43,20 +36,6 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 MEGAPIXELS = 100
 FILE_BYTES = 200e6
-MEMORY = 400e6
-"""Bytes that decoding one image may take, beside the 90 MB of the libraries themselves."""
-
-SECONDS = 60
-"""Seconds of computing that decoding one image may take apart; a busy machine is not its fault."""
-
-SECONDS_APART = 600
-"""Seconds after which a decoder that gets nowhere is stopped."""
-
-STARTED, LIMITED = b"started", b"limited"
-"""First word of a decoder apart: within its own limit of memory, or within a lower one."""
-
-LACK = "it cannot be decoded in the memory that is allowed here (`ulimit -v`)"
-
 FAINT = 20
 """Grey levels from darkest to brightest below which a picture shows next to nothing."""
 
@@ -90,7 +69,7 @@ def read(path):
     """
     notes = []
     pixels = _guarded(
-        path, lambda file: _checked((_apart if _is_risky(file) else _here)(file, notes))
+        path, lambda file: _checked((apart.decode if _is_risky(file) else _here)(file, notes))
     )
     if note := faint(pixels):
         notes.append(note)
@@ -226,96 +205,16 @@ def faint(pixels):
 
 
 def _check_size(width, height, bytes_per_pixel):
-    """Refuses an image that cannot be decoded within `MEMORY`."""
-    if not 0 < width * height <= min(MEGAPIXELS * 1e6, MEMORY / bytes_per_pixel):
+    """Refuses an image that cannot be decoded within `apart.MEMORY`."""
+    if not 0 < width * height <= min(MEGAPIXELS * 1e6, apart.MEMORY / bytes_per_pixel):
         raise InputError(
             f"is not an image of a size that can be read ({width} x {height} pixels): "
             "save it smaller or drop its row"
         )
 
 
-# In a process of its own
-
-
-def _apart(file, notes):
-    """Decodes in a process of its own: see this module's first lines.
-
-    The answer comes through a pipe: a word once it has started, a line of facts, and the pixels.
-    """
-    module = ["-P", "-m", "cxrlib.images.decode"]
-    command = [sys.executable, *module, os.fspath(file.raw.name), str(SECONDS_APART)]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each reserves memory
-    with subprocess.Popen(
-        command, env={**os.environ, **threads}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        try:
-            state = process.stdout.readline().strip()
-            line = process.stdout.readline()
-            answer = json.loads(line) if line.endswith(b"\n") else {}
-            pixels = np.empty(answer.get("shape", 0), np.uint8)
-            left = memoryview(pixels.reshape(-1))
-            while left and (n := process.stdout.readinto(left)):
-                left = left[n:]
-        except BaseException:  # Ctrl-C or too little memory: nobody waits for the answer
-            process.kill()
-            raise
-        status = process.wait()
-    if "refusal" in answer:
-        raise InputError(answer["refusal"])
-    if "lack" in answer:
-        raise OSError(errno.ENOMEM, answer["lack"])
-    if status == 0 and not left:
-        notes += answer["notes"]
-        return pixels
-    if status in (-signal.SIGALRM, -signal.SIGXCPU):
-        raise InputError("takes longer to decode than any radiograph: save it anew or drop its row")
-    if not state or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP):
-        lack = "was stopped" if state else "could not start"
-        raise OSError(errno.ENOMEM, f"its decoder {lack}, perhaps for want of memory: try again")
-    if state == LIMITED:
-        raise OSError(errno.ENOMEM, LACK)
-    raise InputError(seen.unreadable(file))
-
-
-def _main(path, seconds):
-    """Answers `_apart`."""
-    own = _limit()
-    signal.setitimer(signal.ITIMER_REAL, float(seconds))  # ends this process
-    print((STARTED if own else LIMITED).decode(), flush=True)
-    notes = []
-    try:
-        with Path(path).open("rb", buffering=0) as raw, Bounded(raw) as file:
-            pixels = _checked(_attempted(lambda file: _here(file, notes, pictures.ALL), file))
-    except InputError as error:
-        # Decoders call the want of memory damage, too: libtiff's, for one.
-        short = not own and str(error).startswith(seen.UNREADABLE)
-        print(json.dumps({"lack": LACK} if short else {"refusal": str(error)}))
-        return
-    except OSError as error:
-        megabytes = int(MEMORY / 1e6)
-        refusal = f"takes more than {megabytes} MB to decode: save it smaller or drop its row"
-        ours = own and error.errno == errno.ENOMEM
-        print(json.dumps({"refusal": refusal} if ours else {"lack": error.strerror}))
-        return
-    print(json.dumps({"notes": notes, "shape": pixels.shape}), flush=True)
-    sys.stdout.buffer.write(pixels.data)
-
-
-def _limit():
-    """Limits memory and computing; returns whether no lower limit of memory holds already."""
-    with contextlib.suppress(ValueError, OSError):  # where a lower limit holds already
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
-    taken = Path("/proc/self/statm")
-    if not taken.exists():  # Linux; elsewhere the sizes that are checked must do
-        return True
-    limit = int(taken.read_text().split()[0]) * resource.getpagesize() + int(MEMORY)
-    held = resource.getrlimit(resource.RLIMIT_AS)
-    if held[0] != resource.RLIM_INFINITY and held[0] < limit:
-        return False
-    resource.setrlimit(resource.RLIMIT_AS, (limit, held[1]))
-    return True
-
-
-if __name__ == "__main__":
-    _main(*sys.argv[1:])
+def serve():
+    """Decodes what other processes may not: see `apart`."""
+    apart.serve(
+        lambda file, notes: _checked(_attempted(lambda _: _here(file, notes, pictures.ALL), file))
+    )
