@@ -1,6 +1,6 @@
 # Thin: each target sets the environment up when it is missing or stale, then calls one command.
 #   make book    the whole study on phantoms, and the book in _build/html/index.html
-#   make check   lint and the tests that train nothing (four minutes)
+#   make check   lint and the tests that train nothing (two minutes)
 #   make test    lint and all tests
 #   make lab     JupyterLab with the notebooks
 #   make bench   the benchmarks

@@ -398,6 +398,7 @@ def test_an_interval_holds_its_auc_stays_in_range_and_shrinks_with_patients(auc,
     assert nearer[1] - nearer[0] < high - low
 
 
+@pytest.mark.slow
 def test_an_interval_covers_the_truth_where_positives_are_few():
     rng, held = np.random.default_rng(3), 0
     positive = np.arange(212) < 12
@@ -546,6 +547,7 @@ def test_places_without_radiographs_are_refused(tmp_path):
 # The whole audit
 
 
+@pytest.mark.slow
 def test_the_report_of_simulated_radiographs_holds_every_part(population):
     rows, pictures = population
     rows = rows.assign(path="", publication="", view="AP", age_group="child")
@@ -580,6 +582,7 @@ def test_where_nothing_can_be_read_only_the_problems_are_reported():
 # Real radiographs
 
 
+@pytest.mark.slow
 @real
 def test_covid_is_told_from_the_border_of_the_papers_radiographs():
     rows = cohort.paper_split(cohort.read_coronahack(SHARED / "coronahack-224"))

@@ -143,6 +143,7 @@ def test_perfect_separation_gives_a_finite_temperature():
     assert np.isfinite(scaled.drop(columns="patient").to_numpy()).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10**6), digits=st.integers(1, 4))
 def test_no_threshold_on_validation_beats_the_chosen_one(seed, digits):

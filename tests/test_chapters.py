@@ -16,6 +16,8 @@ from cxrlib.pages import tables
 from cxrlib.study import runs
 from tests.conftest import ROOT, make_run
 
+pytestmark = pytest.mark.slow
+
 ARMS = {"efficient": "none", "densenet121": "none"}
 
 

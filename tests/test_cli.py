@@ -84,6 +84,7 @@ def test_a_missing_data_folder_says_what_goes_where(project, refused):
     assert "CoronaHack" in line
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_that_what_is_finished_is_kept(project):
     (project / "Snakefile").write_text("rule arms:\n    shell: 'touch begun && sleep 30'\n")
     process = subprocess.Popen(
@@ -107,6 +108,7 @@ rule arms:
 """
 
 
+@pytest.mark.slow
 def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(project):
     (project / "Snakefile").write_text(SNAKEFILE)
     mine = project / "profiles" / "my own.yml"
@@ -116,6 +118,7 @@ def test_a_profile_is_found_from_a_subfolder_and_with_a_space_in_its_name(projec
     assert (project / "read").read_text() == "name: own\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x=y {x}.yml", "[1] é, ü.yml"])
 def test_a_profile_may_have_an_odd_name(project, name):
     (project / "Snakefile").write_text(SNAKEFILE)
@@ -131,6 +134,7 @@ def test_a_profiles_name_that_is_yaml_is_refused(project, refused, name):
     assert "takes this name for YAML: rename" in refused("study", "--profile", name)
 
 
+@pytest.mark.slow
 def test_without_a_home_to_write_to_a_study_says_so_in_one_line(project):
     home = {**os.environ, "HOME": "/proc/nowhere"}
     home = {name: value for name, value in home.items() if not name.startswith("XDG_")}
@@ -141,6 +145,7 @@ def test_without_a_home_to_write_to_a_study_says_so_in_one_line(project):
     assert "cannot be written (No such file or directory): set HOME to a folder" in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_name_commands_no_terminal_and_begins_no_line_of_its_own(project):
     name = "\x1b[2J\rcxr: all is well\n\u202etxt.png"
     make_run(project)
@@ -153,6 +158,7 @@ def test_a_name_commands_no_terminal_and_begins_no_line_of_its_own(project):
         assert said.startswith("cxr: ")
 
 
+@pytest.mark.slow
 def test_what_a_terminal_cannot_show_is_escaped_and_no_error(project):
     made = make_run(project / "runs" / "s")
     (project / "runs" / "s").rename(project / "runs" / "\u80ba")
@@ -229,6 +235,7 @@ def test_keep_copies_the_numbers_of_every_seed_and_nothing_else(project):
     assert names == {"run.json", "history.csv", "predictions.csv", "metrics.csv"}
 
 
+@pytest.mark.slow
 def test_a_name_that_no_terminal_can_print_is_printed_all_the_same(project):
     folder = project / "old"
     folder.mkdir()
@@ -245,6 +252,7 @@ def test_a_name_that_no_terminal_can_print_is_printed_all_the_same(project):
         assert b"Traceback" not in outcome.stderr
 
 
+@pytest.mark.slow
 def test_data_check_says_what_is_there_what_was_changed_and_what_is_wrong(project):
     rng = np.random.default_rng(0)
     for i in range(6):

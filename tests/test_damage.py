@@ -137,6 +137,7 @@ def spoilt(table):
             yield changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_a_damaged_table_is_read_or_named(whole, tmp_path, name):
     path = whole / f"{name}.csv"
@@ -193,6 +194,7 @@ def test_patients_1_and_01_are_two(whole, tmp_path):
     assert runs.load(folder).predictions["patient"].tolist() == table["patient"].tolist()
 
 
+@pytest.mark.slow
 def test_damaged_facts_are_read_or_named(whole, tmp_path):
     facts = json.loads((whole / "run.json").read_text())
     told = list(cuts_and_rubbish((whole / "run.json").read_bytes(), "facts"))

@@ -419,6 +419,7 @@ def test_a_full_disk_under_kaggles_client_leaves_nothing(tmp_path, kaggle):
     assert seen(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_the_command_says_that_it_is_there_and_refuses_unknown_names(project):
     here = project / "data" / "coronahack"
     here.mkdir(parents=True)
@@ -444,6 +445,7 @@ def test_kaggles_client_takes_what_we_give_it():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_importing_the_module_does_not_import_kaggles():
     code = "import sys, cxrlib.cohort.download\nassert 'kagglehub' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -177,6 +177,7 @@ def test_a_cohort_called_as_a_file_of_runs_hides_no_run(run, theirs):
     assert [found.folder for found in runs.load_all(run.folder.parents[1])] == [run.folder]
 
 
+@pytest.mark.slow
 def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(run, collection, project):
     outlines = project / "outlines"
     (outlines / "lung_masks").mkdir(parents=True)
@@ -197,6 +198,7 @@ def test_heatmaps_are_measured_where_somebody_outlined_or_boxed_the_lungs(run, c
     assert run.attention_elsewhere == {}
 
 
+@pytest.mark.slow
 def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_test(
     run, collection, project, monkeypatch
 ):

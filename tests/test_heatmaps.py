@@ -225,6 +225,7 @@ def test_a_heatmap_has_the_images_size_and_lies_in_0_to_1(model, method):
     assert maps.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_pixels_of_any_type_give_the_same_and_scaled_ones_are_refused(model, method):
     images = images_for(model)
@@ -252,6 +253,7 @@ def test_explaining_leaves_the_network_as_it_was_and_says_nothing(model, method,
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_many_radiographs_at_once_get_the_heatmaps_that_each_gets_alone(method):
     model = models.build("efficient", 121)

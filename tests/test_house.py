@@ -92,6 +92,7 @@ print(json.dumps(failed))
 """
 
 
+@pytest.mark.slow
 def test_only_what_trains_or_explains_imports_keras():
     """Keras takes seconds to import: chapters and commands that train nothing do without it."""
     names = [name for name in MODULES if room(f"{name}.") != "networks"]

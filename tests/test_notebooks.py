@@ -158,6 +158,7 @@ def test_an_unknown_notebook_is_refused_with_those_there_are(project):
         notebooks.execute("02-two", profiles.Profile(), project / "out.ipynb")
 
 
+@pytest.mark.slow
 def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
     """As where memory is short."""
     (project / "notebooks").mkdir()

@@ -507,6 +507,7 @@ def test_a_label_that_nobody_has_heard_of_is_said_to_be_left_out(tmp_path):
         assert len(cohort.read_coronahack(tmp_path)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FAULTS.is_dir(), reason="needs the faulty folders in ../shared")
 @pytest.mark.parametrize(
     "name", [path.name for path in FAULTS.iterdir()] if FAULTS.is_dir() else ["none"]

@@ -203,6 +203,7 @@ def words(content):
     return [(kind, source) for kind, source in found if source or kind != "markdown"]
 
 
+@pytest.mark.slow
 @given(CELLS)
 @settings(deadline=None)
 @example([("markdown", "a\n```"), ("code", "1")])
@@ -220,6 +221,7 @@ def test_whatever_is_written_in_an_ipynb_is_in_its_text_or_refused(cells):
     assert agree(text, again) == (text, again)
 
 
+@pytest.mark.slow
 @given(PLAIN, PLAIN, PLAIN)
 @settings(deadline=None)
 @example([("markdown", "a")], [("markdown", "b")], [("markdown", "a")])
@@ -238,6 +240,7 @@ def test_of_three_versions_the_edited_one_remains(paired, texts, notebooks):
     assert agree(*after) == after
 
 
+@pytest.mark.slow
 @given(CELLS, CELLS)
 @settings(deadline=None)
 def test_the_form_of_an_older_text_changes_no_cell(older, cells):

@@ -322,6 +322,7 @@ def test_what_is_said_of_the_others_is_never_more_than_they_earned(drawn):
 # Shown
 
 
+@pytest.mark.slow
 def test_the_command_prints_every_finding_and_writes_them(tmp_path, findings):
     file = tmp_path / "audit.csv"
     outcome = subprocess.run(
@@ -334,6 +335,7 @@ def test_the_command_prints_every_finding_and_writes_them(tmp_path, findings):
     pd.testing.assert_frame_equal(pd.read_csv(file), findings, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_the_audit_needs_no_tensorflow():
     code = (
         "import sys; from cxrlib import paper; from cxrlib.pages import figures\n"

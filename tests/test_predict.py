@@ -70,6 +70,7 @@ def test_a_file_that_cannot_be_read_leaves_the_others_as_they_are(run, files, tm
         assert np.allclose(table.loc[place, list(TARGETS)].astype(float), alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_more_radiographs_than_memory_holds_at_a_time_are_predicted_alike(run, files, monkeypatch):
     together = predict.predict(run, files)
     monkeypatch.setattr(predict, "BATCH", 1)
@@ -78,6 +79,7 @@ def test_more_radiographs_than_memory_holds_at_a_time_are_predicted_alike(run, f
     assert np.allclose(alone["COVID"], together["COVID"], atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_an_overlay_shows_the_likeliest_target_or_the_one_asked_for(run, files):
     found = predict.explain(run, files[0])
     assert found["target"] == TARGETS[int(np.argmax(expected(run, files[0])))]
@@ -192,6 +194,7 @@ def test_json_is_pure_and_carries_the_notice(run, files, monkeypatch, capsys):
     assert good["COVID"] == pytest.approx(float(expected(run, files[0])[-1]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_overlay_and_prints_the_probabilities(
     run, files, tmp_path, monkeypatch, capsys
 ):
@@ -211,6 +214,7 @@ def test_the_command_writes_the_overlay_and_prints_the_probabilities(
     assert files[0].read_bytes() == before
 
 
+@pytest.mark.slow
 def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for i, folder in enumerate("ab"):

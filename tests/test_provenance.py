@@ -108,6 +108,7 @@ def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path,
     assert {"02-experiment-a", "05-comparison", "06-paper-audit"} <= reached
 
 
+@pytest.mark.slow
 def test_another_experiment_reaches_the_chapters_that_show_all_of_them(monkeypatch):
     before = chapters(monkeypatch)
     monkeypatch.setitem(experiments.EXPERIMENTS, "D", experiments.C)
