@@ -38,6 +38,9 @@ from cxrlib.study import experiments, trials
 from cxrlib.study.runs import NOT_RUN
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
+_IMAGENET = " (ImageNet)"
+"""Said of a value of the paper's whose arm began from its weights, and ours from others."""
+
 UNTRAINED = "not trained enough to say"
 """What is said of an arm that does no better than the commonest answer."""
 
@@ -112,10 +115,12 @@ def overall(runs):
     rows = []
     for run in runs:
         rows.append([arm_label(*run.key[1:]), *_overall_cells(run)])
-        printed, whose = _of_paper(published, *run.key)
+        printed, same = paper.of_arm(published, *run.key)
         if printed.empty:
             continue
-        rows.append([f"– paper{whose}", *_cells(printed, "all", metrics.OVERALL)])
+        rows.append(
+            [f"– paper{'' if same else _IMAGENET}", *_cells(printed, "all", metrics.OVERALL)]
+        )
         if run.finished:
             rows.append(["– difference", *_less(run.metrics, printed, "all", metrics.OVERALL)])
     columns = ["Arm", *(LABELS[metric] for metric in metrics.OVERALL)]
@@ -137,7 +142,7 @@ def per_target(runs):
     for run in runs:
         if not run.finished:
             continue
-        measured, (printed, _) = run.metrics, _of_paper(published, *run.key)
+        measured, (printed, _) = run.metrics, paper.of_arm(published, *run.key)
         in_paper = in_paper or len(printed) > 0
         rows.append([arm_label(*run.key[1:]), *[""] * 6])
         for target in TARGETS:
@@ -212,7 +217,7 @@ def seeds(runs):
     spread = trials.spread(measured)
     rows = []
     for key, part in measured.groupby(trials.ARM, sort=False):
-        printed, whose = _of_paper(published, *key)
+        printed, same = paper.of_arm(published, *key)
         for target, metric in (("all", "accuracy"), ("all", "macro_f1"), ("COVID", "recall")):
             own = part[(part["target"] == target) & (part["metric"] == metric)]
             facts = dict(zip([*trials.ARM, "target", "metric"], (*key, target, metric)))
@@ -225,7 +230,8 @@ def seeds(runs):
                 "–" if over["seeds"] < 2 else f"{100 * over['mean']:.1f} ± {100 * over['sd']:.1f}",
                 "–" if over["seeds"] < 2
                 else f"{100 * over['smallest']:.1f} to {100 * over['largest']:.1f}",
-                "–" if printed.empty else interval(theirs, np.nan, np.nan) + whose,
+                "–" if printed.empty
+                else interval(theirs, np.nan, np.nan) + ("" if same else _IMAGENET),
                 trials.verdict(own["value"], theirs),
             ])  # fmt: skip
     columns = [
@@ -676,19 +682,6 @@ def _triples(measured, target, names):
     """Returns value, lower and upper end of each measure; nothing of what was not measured."""
     rows = measured[measured["target"] == target].set_index("metric")
     return [] if rows.empty else [tuple(rows.loc[name, _ENDS]) for name in names]
-
-
-def _of_paper(published, experiment, architecture, weights):
-    """Finds the paper's values for an arm, none where it has no such arm.
-
-    Returns:
-        Rows of `published`, and what to say where the paper's initialisation was another.
-    """
-    same = (published["experiment"] == experiment) & (published["architecture"] == architecture)
-    exact = published[same & (published["weights"] == weights)]
-    if len(exact):
-        return exact, ""
-    return published[same], " (ImageNet)"
 
 
 def _online(ranges):

@@ -77,6 +77,24 @@ def beside(runs):
     return published() if same else published().head(0)
 
 
+def of_arm(table, experiment, architecture, weights):
+    """Finds what the paper has of an arm or, without it, of the same one from other weights.
+
+    Args:
+        table: As `published` or `recomputed` returns it.
+        experiment: Letter of the experiment.
+        architecture: Key of the architecture.
+        weights: What it was initialised with.
+
+    Returns:
+        Rows of `table`, none where the paper has no such architecture in this experiment, and
+        whether they began from the same weights.
+    """
+    there = table[(table["experiment"] == experiment) & (table["architecture"] == architecture)]
+    exact = there[there["weights"] == weights]
+    return (exact, True) if len(exact) else (there, False)
+
+
 def counts():
     """Reads the confusion counts behind the printed tables.
 

@@ -53,15 +53,9 @@ def table(runs):
 
 def _of_paper(printed, experiment, architecture, weights, target, metric):
     """Returns the paper's value of an arm, its ends, and whether it began from the same weights."""
-    there = printed[
-        (printed["experiment"] == experiment)
-        & (printed["architecture"] == architecture)
-        & (printed["target"] == target)
-        & (printed["metric"] == metric)
-    ].set_index("weights")
-    same = weights in there.index
-    row = there.loc[weights] if same else there.iloc[0]
-    return row["right"], row["right_low"], row["right_high"], same
+    there = printed[(printed["target"] == target) & (printed["metric"] == metric)]
+    rows, same = paper.of_arm(there, experiment, architecture, weights)
+    return (*rows[["right", "right_low", "right_high"]].iloc[0], same)
 
 
 def _row(runs, of_paper, target, metric):
