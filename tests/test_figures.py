@@ -65,16 +65,8 @@ def test_phantoms_stand_beside_no_dot_of_the_paper(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["this study"]
 
 
-def test_arms_that_did_not_run_give_no_curve_and_say_so(tmp_path):
+def test_beside_an_arm_that_did_not_run_the_paper_stands_alone(tmp_path):
     missing = make_run(tmp_path, state=runs.NOT_RUN, reason="weights", cohort="coronahack")
-    for figure in (
-        figures.training_curves([missing]),
-        figures.reliability(None),
-        figures.scores(None),
-    ):
-        (axis,) = figure.axes
-        assert not axis.lines
-        assert [text.get_text() for text in axis.texts] == ["no arm finished: nothing to show"]
     paper_alone = figures.comparison([missing]).axes[0]
     assert len(paper_alone.get_yticklabels()) == 11
 

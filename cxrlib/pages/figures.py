@@ -129,8 +129,6 @@ def layers(phantom):
 def training_curves(runs):
     """Accuracy and loss by epoch for each arm, training dashed and validation solid (8 to 10)."""
     style()
-    if not any(run.finished for run in runs):
-        return _blank()
     history = join_histories(runs)
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.3))
     for (architecture, weights), rows in history.groupby(["architecture", "weights"], sort=False):
@@ -286,11 +284,8 @@ def reliability(run):
 
     Args:
         run: A finished run; its test predictions are shown as they are and temperature-scaled.
-            None where none finished.
     """
     style()
-    if run is None:
-        return _blank()
     fitted = calibration.temperature(run.validation_predictions)
     test = run.test_predictions
     kinds = {
@@ -320,12 +315,10 @@ def scores(run, target="COVID"):
     """How a run's probabilities of a target are spread over each group's test radiographs.
 
     Args:
-        run: A finished run, or None where none finished.
+        run: A finished run.
         target: One of the five.
     """
     style()
-    if run is None:
-        return _blank()
     counts = calibration.histograms(run.test_predictions).query("target == @target")
     groups = [group for group in GROUP_LABELS if group in set(counts["group"])]
     figure, axes = plt.subplots(1, len(groups), figsize=(WIDTH, 2.2), sharex=True, sharey=True)
@@ -609,14 +602,6 @@ def restated(numbers):
 
 def _measure(frame, target, metric):
     return frame[(frame["target"] == target) & (frame["metric"] == metric)].dropna(subset="value")
-
-
-def _blank():
-    """Returns a figure that says that there is nothing to draw."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 1))
-    axis.axis("off")
-    axis.text(0.5, 0.5, "no arm finished: nothing to show", ha="center", va="center")
-    return closed(figure)
 
 
 def _outline(axis, masks):
