@@ -46,4 +46,4 @@ lock:
 	  --no-header --extra test --quiet pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf _build book/experiments book/index.ipynb
+	rm -rf _build book/api book/experiments book/index.ipynb

@@ -103,6 +103,17 @@ def test_the_book_builds_without_a_single_warning(finished, tmp_path):
     assert outcome.returncode == 0, outcome.stdout[-4000:] + outcome.stderr[-4000:]
 
 
+def test_every_function_of_the_library_is_on_its_rooms_page(finished):
+    rooms = finished / "_build/html/api"
+    for path in (ROOT / "cxrlib").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if module in ("cxrlib", "cxrlib.cli") or ".facts" in module:
+            continue
+        page = (rooms / f"{'.'.join(module.split('.')[:2])}.html").read_text(encoding="utf-8")
+        for name in re.findall(r"^def ([a-z]\w*)\(", path.read_text(encoding="utf-8"), re.M):
+            assert f'id="{module}.{name}"' in page, f"{module}.{name}"
+
+
 def test_negative_numbers_of_prose_have_a_minus(finished):
     pages = (finished / "_build/html").rglob("*.html")
     prose = [said for page in pages for said in re.findall(r"<p>.*?</p>", page.read_text(), re.S)]
