@@ -33,15 +33,12 @@ def whole(tmp_path_factory):
     """A finished run that was also tested elsewhere."""
     run = make_run(tmp_path_factory.mktemp("damage") / "runs" / "study-1")
     test = run.test_predictions
-    folder = run.folder / ELSEWHERE
-    folder.mkdir(parents=True)
-    test.drop(columns=["split", "copy"]).to_csv(folder / "predictions.csv", index=False)
     shares = dict.fromkeys(("energy", "pointing", "area", "gaussian"), 0.5)
     placed = test[["file", "group", "patient"]].assign(target="COVID", region="lungs", **shares)
-    placed.to_csv(folder / "attention.csv", index=False)
     counts = {"finding": list("abcdef"), "group": "", "reason": "todo", "radiographs": 5}
-    for name in ("left-out", "findings"):
-        pd.DataFrame(counts).to_csv(folder / f"{name}.csv", index=False)
+    counted = pd.DataFrame(counts)
+    made = {"predictions": test.drop(columns=["split", "copy"]), "attention": placed}
+    runs.write_test(run.folder / ELSEWHERE, {**made, "left-out": counted, "findings": counted})
     return run.folder
 
 
@@ -153,12 +150,28 @@ def test_a_damaged_table_is_read_or_named(whole, tmp_path, name):
     assert ended.count("read") > 3
 
 
-@pytest.mark.parametrize("name", ["history", "predictions"])
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "metrics"])
 def test_a_table_that_was_cut_at_the_end_of_a_line_is_named(whole, tmp_path, name):
     lines = (whole / f"{name}.csv").read_bytes().splitlines(keepends=True)
     folder = damaged(whole, tmp_path, f"{name}.csv", b"".join(lines[:-1]))
-    with pytest.raises(InputError, match=rf"{name}\.csv .* rows for .* of run\.json"):
+    with pytest.raises(InputError, match=rf"{name}\.csv .* rows for .* of (run|counts)\.json"):
         runs.check(runs.load(folder))
+
+
+def test_counts_that_were_damaged_are_named_or_read_as_they_were(whole, tmp_path):
+    content = (whole / ELSEWHERE / "counts.json").read_bytes()
+    ended = []
+    for told in cuts_and_rubbish(content, "counts"):
+        run = runs.load(damaged(whole, tmp_path, f"{ELSEWHERE}/counts.json", told))
+        try:
+            runs.check(run)
+        except InputError as error:
+            assert "counts.json" in str(error)
+            ended.append("named")
+        else:
+            assert json.loads(told)["predictions"] == len(run.external["mine"])
+            ended.append("read")
+    assert ended.count("named") > len(ended) / 2
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,9 @@ def predicted(groups, covid=None):
 
 
 def keep(run, name, predictions):
-    folder = run.folder / "external" / name
-    folder.mkdir(parents=True)
-    predictions.to_csv(folder / "predictions.csv", index=False)
-    (folder / "left-out.csv").write_text("reason,finding,group,radiographs\n")
+    nothing = pd.DataFrame(columns=list(runs.LEFT_OUT))
+    tables = {"predictions": predictions, "left-out": nothing}
+    runs.write_test(run.folder / "external" / name, tables)
 
 
 def test_every_radiograph_from_elsewhere_gets_five_probabilities(run, collection):
@@ -219,7 +218,7 @@ def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_te
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(external.files, "write_csv", killed)
+    monkeypatch.setattr(runs, "write_csv", killed)
     with pytest.raises(KeyboardInterrupt):
         external.test(raw, collection)
     assert raw.mean_lungs("elsewhere") is None
@@ -359,7 +358,7 @@ def test_a_kept_run_keeps_its_cohorts_and_none_of_an_older_one(run, theirs, proj
     (run.folder / "external" / "mine" / "notes.txt").write_text("private")
     folder = runs.keep([run], project / "results")[0]
     there = sorted(path.name for path in (folder / "external" / "mine").iterdir())
-    assert there == ["left-out.csv", "predictions.csv"]
+    assert there == ["counts.json", "left-out.csv", "predictions.csv"]
     (run.folder / "external" / "mine").rename(run.folder / "external" / "other")
     runs.keep([run], project / "results")
     assert list(runs.load(folder).external) == ["other"]

@@ -83,17 +83,14 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     predictions = _ask(run, model, radiographs)
     measured = None if known is None else lung_attention(run, model, known)
     found = cohorts.count_findings(place) if "finding" in radiographs else None
-    # A test is there once its predictions are: last written, first deleted of an older one.
-    tables = {"left-out": left_out, "findings": found, "attention": measured}
-    tables["predictions"] = predictions
-    for old in (*(f"{what}.csv" for what in reversed(tables)), runs.MEAN_LUNGS):
+    # A test is there once its counts are: last written, first deleted of an older one.
+    for old in (runs.COUNTS, runs.MEAN_LUNGS):
         (folder / old).unlink(missing_ok=True)
     if known is not None and len(known) >= runs.DOZEN:
         with files.replacing(folder / runs.MEAN_LUNGS) as temporary:
             np.save(temporary, mean_lungs(run, known))
-    for what, table in tables.items():
-        if table is not None:
-            files.write_csv(table, folder / f"{what}.csv")
+    tables = {"left-out": left_out, "findings": found, "attention": measured}
+    runs.write_test(folder, {"predictions": predictions, **tables})
     return Tested(name, folder, predictions, left_out, measured)
 
 

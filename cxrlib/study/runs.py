@@ -9,6 +9,7 @@ heatmaps.npy      one heatmap a test radiograph
 
 and, for each cohort from elsewhere that the run was tested on, a folder external/NAME:
 
+counts.json       how many rows each of its tables has; written last
 predictions.csv   probabilities of its radiographs
 left-out.csv      how many of its radiographs were not tested, and why
 findings.csv      what became of each finding, of Cohen et al.'s collection
@@ -31,15 +32,27 @@ import pandas as pd
 from cxrlib import columns, images, metrics
 from cxrlib.columns import anything, number, one_of, text, whole
 from cxrlib.errors import InputError, printable
-from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root
+from cxrlib.files import (
+    locked,
+    read_json,
+    reading,
+    refuse_odd,
+    replacing,
+    root,
+    write_csv,
+    write_json,
+)
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.study import experiments
 from cxrlib.targets import GROUPS, TARGETS
 
 KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
 MEAN_HEATMAPS, MEAN_LUNGS = "mean-heatmaps.npy", "mean-lungs.npy"
-ELSEWHERE = ("predictions.csv", "left-out.csv", "findings.csv", "attention.csv", MEAN_LUNGS)
-"""Tables that are kept of a run, and of each cohort from elsewhere that it was tested on."""
+COUNTS = "counts.json"
+ELSEWHERE = (
+    COUNTS, "predictions.csv", "left-out.csv", "findings.csv", "attention.csv", MEAN_LUNGS,
+)  # fmt: skip
+"""Files that are kept of a run, and of each cohort from elsewhere that it was tested on."""
 
 FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "split", "seed")
 """What run.json says of every run; it says more of one that was trained."""
@@ -254,20 +267,20 @@ class Run:
 
     def left_out(self, name):
         """DataFrame of a cohort from elsewhere: reason, finding, group, radiographs not tested."""
-        return columns.read(self._of_cohort(name) / "left-out.csv", LEFT_OUT, empty=True)
+        return _counted(self._of_cohort(name) / "left-out.csv", LEFT_OUT, empty=True)
 
     def findings(self, name):
         """DataFrame as `cohort.count_findings` returns it; None of a cohort without findings."""
-        path = self._of_cohort(name) / "findings.csv"
-        return columns.read(path, FINDINGS) if path.exists() else None
+        return _counted(self._of_cohort(name) / "findings.csv", FINDINGS)
 
     def _elsewhere(self, table, checks):
-        paths = sorted((self.folder / "external").glob(f"[!.]*/{table}"))
-        return {path.parent.name: columns.read(path, checks) for path in paths}
+        folders = [path.parent for path in (self.folder / "external").glob(f"[!.]*/{COUNTS}")]
+        read = {folder.name: _counted(folder / table, checks) for folder in sorted(folders)}
+        return {name: found for name, found in read.items() if found is not None}
 
     def _of_cohort(self, name):
         folder = self.folder / "external" / name
-        if not folder.is_dir():
+        if not (folder / COUNTS).exists():
             raise InputError(f"the run in {self.folder} was not tested on {name}: `cxr external`")
         return folder
 
@@ -419,6 +432,42 @@ def keep(runs, folder):
     return written
 
 
+def write_test(folder, tables):
+    """Writes what a run made of a cohort from elsewhere, in the place of an older test of it.
+
+    Args:
+        folder: external/NAME in the run's folder.
+        tables: Dictionary: predictions, left-out, and where they were made findings and attention,
+            None otherwise -> DataFrame.
+    """
+    there = {name: table for name, table in tables.items() if table is not None}
+    for name in tables:
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    for name, table in there.items():
+        write_csv(table, folder / f"{name}.csv")
+    write_json({name: len(table) for name, table in there.items()}, folder / COUNTS)
+
+
+def _counted(path, checks, empty=False):
+    """Reads a table of a test elsewhere, None where it made none, and refuses it where it was cut.
+
+    Raises:
+        InputError: It is damaged, or has not the rows that the test counted; the message says how
+            to make it again.
+    """
+    counts = read_json(path.with_name(COUNTS))
+    with reading(path.with_name(COUNTS)):
+        if not isinstance(counts, dict) or "predictions" not in counts:
+            raise ValueError("predictions are not counted in it")
+        if path.stem not in counts:
+            return None
+    table = columns.read(path, checks, empty=empty)
+    with reading(path):
+        if len(table) != counts[path.stem]:
+            raise ValueError(f"{len(table)} rows for {counts[path.stem]!r} of {COUNTS}")
+    return table
+
+
 def _keep_elsewhere(run, target):
     """Copies what a run made of cohorts from elsewhere, in the place of what was there before."""
     shutil.rmtree(target / "external", ignore_errors=True)
@@ -556,6 +605,7 @@ def check(run):
             getattr(run, name)
     for name in (*run.external, *run.attention_elsewhere):
         run.left_out(name)
+        run.findings(name)
 
 
 _LARGEST = 2**34
