@@ -221,8 +221,9 @@ def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_te
     monkeypatch.setattr(runs, "write_csv", killed)
     with pytest.raises(KeyboardInterrupt):
         external.test(raw, collection)
-    assert raw.mean_lungs("elsewhere") is None
     assert raw.external == {}
+    with pytest.raises(InputError, match="was not tested on elsewhere"):
+        raw.mean_lungs("elsewhere")
 
 
 def test_scores_are_aucs_that_count_patients_and_undefined_where_all_are_alike():
