@@ -11,6 +11,8 @@ ANSWERS = ("Normal", "Virus", "Bacteria", "COVID", "other")
 """What five yes-or-no answers can amount to; "other" is any combination that fits no group."""
 
 _PLACES = {"test": "Test split", "elsewhere": "New patients"}
+_APART = "All of the sample, patients apart"
+"""Whom models that see no lungs are asked about: each is tested on patients it has not seen."""
 
 
 def probabilities(here, elsewhere, target="COVID"):
@@ -108,29 +110,31 @@ def without_lungs(baselines, runs, elsewhere, target="COVID"):
     style()
     own = baselines.query("target == @target and tested == 'by patient'")
     rows = [
-        (f"{row.features} alone", (row.auc, row.low, row.high), None) for row in own.itertuples()
+        (f"{row.features} alone", {_APART: (row.auc, row.low, row.high)})
+        for row in own.itertuples()
     ]
     for run, answers in zip(runs, elsewhere):
-        here = run.measure("auc", target)
-        rows.append((labels.run_label(*run.key), here, metrics.auc_of(answers, target)))
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.33 * len(rows) + 1.3))
-    inks = {"test": "#000000", "elsewhere": GROUP_COLOURS["covid"]}
-    for y, (_, here, there) in enumerate(rows):
-        for place, ends, shift in (("test", here, -0.13), ("elsewhere", there, 0.13)):
-            if ends is not None:
-                value, low, high = ends
-                ink = {
-                    "color": inks[place],
-                    "label": _PLACES[place] if y == len(rows) - 1 else None,
-                }
-                axis.plot([low, high], [y + shift] * 2, color=inks[place], linewidth=1.5)
-                axis.plot(value, y + shift, "o" if place == "test" else "D", markersize=5, **ink)
+        ends = (run.measure("auc", target), metrics.auc_of(answers, target))
+        rows.append((labels.run_label(*run.key), dict(zip(_PLACES.values(), ends))))
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.33 * len(rows) + 1.5))
+    here, there = _PLACES.values()
+    looks = {
+        _APART: ("#767676", 0, "s"),
+        here: ("#000000", -0.13, "o"),
+        there: (GROUP_COLOURS["covid"], 0.13, "D"),
+    }
+    for place, (ink, shift, marker) in looks.items():
+        found = [(y + shift, *ends[place]) for y, (_, ends) in enumerate(rows) if place in ends]
+        for y, value, low, high in found:
+            axis.plot([low, high], [y, y], color=ink, linewidth=1.5)
+            label = place if y == found[0][0] else None
+            axis.plot(value, y, marker, markersize=5, color=ink, label=label)
     axis.axvline(0.5, color="black", linewidth=1, linestyle=":")
-    axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axis.set_yticks(range(len(rows)), [name for name, _ in rows])
     axis.invert_yaxis()
     axis.set(xlim=(0.35, 1.02))
     axis.set_xlabel(f"AUC of {target} (95 % interval); 0.5 is a coin")
-    figure.legend(loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=9)
     return closed(figure)
 
 

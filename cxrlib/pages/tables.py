@@ -359,20 +359,30 @@ def attention(summary, of="region"):
     """Tabulates heatmap energy beside what chance gives.
 
     Args:
-        summary: As `attention.summary` returns it, by experiment, architecture, weights and `of`.
+        summary: As `attention.summary` returns it, by experiment, architecture, weights, perhaps
+            seed, and `of`.
         of: "region", or "target" where one region is shown target by target.
     """
     rows = []
-    keys = ["experiment", "architecture", "weights", of]
-    for (experiment, *arm, what), part in summary.groupby(keys, sort=False):
+    seed = [name for name in ("seed",) if name in summary]
+    keys = ["experiment", "architecture", "weights", *seed, of]
+    for (experiment, architecture, weights, *what), part in summary.groupby(keys, sort=False):
         found = part.set_index("measure")
         cells = [interval(*found.loc[measure, _ENDS]) for measure in ("energy", "pointing")]
         chance = [f"{100 * found.loc[measure, 'value']:.1f}" for measure in ("area", "gaussian")]
         lift = signed(*found.loc["lift", _ENDS])
-        label = run_label(experiment, *arm)
-        rows.append([label, what, found["n"].iloc[0], *cells, *chance, lift])
+        label = run_label(experiment, architecture, weights)
+        rows.append([label, *what, found["n"].iloc[0], *cells, *chance, lift])
     chance = ["Its share", "Gaussian"]
-    columns = ["Arm", of.capitalize(), "n", "Energy", "Highest point", *chance, "Above share"]
+    columns = [
+        "Arm",
+        *(name.capitalize() for name in (*seed, of)),
+        "n",
+        "Energy",
+        "Highest point",
+        *chance,
+        "Above share",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 

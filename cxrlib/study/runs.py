@@ -644,9 +644,13 @@ def join_attention(runs, name):
     Args:
         runs: Runs; those that were not measured there are passed over.
         name: Of the cohort.
+
+    Returns:
+        DataFrame: experiment, arm, architecture, weights, the columns of
+        `Run.attention_elsewhere`, and seed.
     """
     parts = [
-        _with_names(run, run.attention_elsewhere[name])
+        _with_names(run, run.attention_elsewhere[name]).assign(seed=run.info["seed"])
         for run in runs
         if run.finished and name in run.attention_elsewhere
     ]
