@@ -34,7 +34,7 @@ def measure(commands=COMMANDS):
     times = {name: seconds(lambda name=name: _run(commands[name])) for name in commands}
     ours = times.pop("ours")
     for name, time in times.items():
-        yield Row("start of `cxr --help`", ours, name, time, "s")
+        yield Row("start of cxr --help", ours, name, time, "s")
     with tempfile.TemporaryDirectory() as folder:
         chapter, empty = _notebooks(Path(folder))
         what = f"{CHAPTER}, its arm trained before"

@@ -51,6 +51,10 @@ COVERED = {
 """What readers see for each of `images.COVERS`."""
 
 
+UNTRAINED = "not trained enough to say"
+"""What is said of an arm that does no better than the commonest answer."""
+
+
 def arm_label(architecture, weights):
     """Names an arm for a reader: DenseNet-121 (ImageNet), say."""
     if ARCHITECTURES[architecture].pretrained:

@@ -143,10 +143,9 @@ def test_a_phantoms_layers_are_a_panel_each_beside_its_radiograph():
 
 def test_roc_curves_stand_side_by_side_for_the_test_split_and_for_new_patients(tmp_path):
     tested, other = make_run(tmp_path), make_run(tmp_path, experiment="B")
-    place = tested.folder / "external" / "mine"
-    place.mkdir(parents=True)
     answers = tested.test_predictions.drop(columns=["copy", "split"])
-    answers.assign(p_COVID=1 - answers["y_COVID"]).to_csv(place / "predictions.csv", index=False)
+    answers = answers.assign(p_COVID=1 - answers["y_COVID"])
+    runs.write_test(tested.folder / "external" / "mine", {"predictions": answers})
     missing = make_run(tmp_path, "resnet50", state=runs.NOT_RUN, reason="weights")
     left, right = figures.roc([tested, other, missing], "mine").axes
     assert [len(axis.lines) for axis in (left, right)] == [3, 2]  # the last one is the coin's

@@ -97,6 +97,22 @@ def test_an_arm_that_was_not_run_is_named_with_its_reason(made_runs):
     assert panel["missing"] == ["ResNet-50 (ImageNet): weights unavailable"]
 
 
+def test_the_arm_that_has_learnt_best_comes_first_and_one_that_has_not_says_so(
+    tmp_path, monkeypatch
+):
+    arms = {name: make_run(tmp_path, name) for name in ("efficient", "resnet50", "densenet121")}
+    losses = dict(zip(arms, (0.3, 0.1, 0.2)))
+    history = pd.DataFrame({"val_loss": [0.0]})
+    monkeypatch.setattr(
+        runs.Run, "history", property(lambda run: history + losses[run.architecture])
+    )
+    learnt = property(lambda run: run.architecture != "resnet50")
+    monkeypatch.setattr(runs.Run, "learnt", learnt)
+    arms = panel_of(list(arms.values()), no_regions)["arms"]
+    assert [arm["label"].split()[0] for arm in arms] == ["DenseNet-121", "Efficient", "ResNet-50"]
+    assert [arm["note"] for arm in arms] == ["", "", ": not trained enough to say"]
+
+
 def test_heatmaps_belong_to_their_radiographs_and_an_empty_one_is_left_out(made_runs):
     heatmaps = np.zeros((20, 16, 16), np.uint8)
     heatmaps[7] = 200
@@ -226,6 +242,11 @@ def test_filters_leave_the_radiographs_that_match_and_say_how_many(opened):
     )
     page.get_by_label("Confidence").select_option("sure: 90 % or more")
     expect(status).to_have_text("0 of 20 test radiographs match.")
+    page.get_by_role("button", name="Show all").click()
+    expect(status).to_have_text("20 of 20 test radiographs match.")
+    expect(page.get_by_role("button", name="Show all")).to_be_hidden()
+    expect(page.get_by_label("Target")).to_have_value("2")
+    page.get_by_label("Outcome").select_option("missed")
     page.get_by_label("Outcome").select_option("any")
     page.get_by_label("Confidence").select_option("unsure: less than 70 %")
     unsure = predictions["p_Virus"].between(0.3, 0.7, inclusive="neither")

@@ -232,6 +232,7 @@
     overlaid.checked = true;
     const tiles = make("ul", { class: "cxr-tiles", role: "list", onkeydown: walk });
     const count = make("p", { class: "cxr-count", role: "status" });
+    const all = make("button", { type: "button", class: "cxr-all", onclick: reset }, "Show all");
     const note = make("p", { class: "cxr-note" });
     const end = make("p", { class: "cxr-end", id: `${id}-end`, tabindex: -1 }, "End of the gallery.");
     let shown = [];
@@ -257,6 +258,7 @@
         make("label", { class: "cxr-check" }, overlaid, " Heatmaps on the tiles"),
       ),
       count,
+      all,
       note,
       make("a", { class: "cxr-skip", href: `#${id}-end` }, "Past the radiographs"),
       tiles,
@@ -274,7 +276,7 @@
 
     function rearm() {
       const { arms, radiographs, total } = experiments[chosen.experiment.value];
-      fill(chosen.arm, numbered(arms.map((arm) => arm.label)));
+      fill(chosen.arm, numbered(arms.map((arm) => arm.label + arm.note)));
       const there = new Set(radiographs.map((number) => data.radiographs[number].group));
       const groups = Object.entries(data.groups).filter(([group]) => there.has(group));
       fill(chosen.group, anyOr(groups));
@@ -284,12 +286,20 @@
       refresh();
     }
 
+    /* Takes back what leaves radiographs out; nothing else. */
+    function reset() {
+      for (const name of ["group", "outcome", "confidence"]) chosen[name].value = ANY;
+      refresh();
+      chosen.group.focus();
+    }
+
     function refresh() {
       const experiment = experiments[chosen.experiment.value];
       const wanted = Object.fromEntries(Object.entries(chosen).map(([name, { value }]) => [name, value]));
       const cases = casesOf(data, experiment, experiment.arms[wanted.arm]);
       shown = cases.filter((one) => matches(one, wanted));
       count.textContent = `${shown.length} of ${cases.length} test radiographs match.`;
+      all.hidden = shown.length > 0;
       tiles.replaceChildren(...shown.map((one, i) => tile(one, i, Number(wanted.target))));
     }
 
@@ -300,6 +310,7 @@
         { class: "cxr-said", "aria-hidden": "true" },
         `${data.targets[target]} ${percent(one.probabilities[target])}`,
         make("b", { "data-outcome": outcome }, outcome),
+        make("i", {}, one.heatmap ? `heatmap: ${data.group_targets[one.group]}` : "no heatmap"),
       );
       const image = make("img", { src: webp(one.image), alt: alternative(data, one, target) });
       const picture = make("span", { class: "cxr-picture" }, image, heat(one, `${id}-heat`));

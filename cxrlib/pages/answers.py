@@ -18,17 +18,20 @@ _APART = "All of the sample, patients apart"
 def probabilities(here, elsewhere, target="COVID"):
     """How sure networks are of a target where it is and where it is not: here, and on new patients.
 
+    The two panels of a network stand side by side; of one alone, one above the other.
+
     Args:
         here: Dict of labels and predictions of the test split, a row each.
         elsewhere: Dict of the same labels and predictions of radiographs from elsewhere.
         target: One of the five.
     """
     style()
-    figure, axes = plt.subplots(
-        len(here), 2, figsize=(WIDTH, 1.15 * len(here) + 0.8), sharex=True, squeeze=False
-    )
+    grid, size = (len(here), 2), (WIDTH, 1.15 * len(here) + 0.8)
+    if len(here) == 1:  # narrow enough for a phone
+        grid, size = (2, 1), (5, 3.4)
+    figure, axes = plt.subplots(*grid, figsize=size, sharex=True, squeeze=False)
     rng = np.random.default_rng(0)
-    for line, label in zip(axes, here):
+    for line, label in zip(axes.reshape(-1, 2), here):
         for axis, place, answers in zip(line, _PLACES, (here[label], elsewhere[label])):
             has = answers[f"y_{target}"] == 1
             for y, (part, colour) in enumerate(((has, GROUP_COLOURS["covid"]), (~has, "#888888"))):

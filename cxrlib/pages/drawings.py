@@ -176,7 +176,7 @@ def grad_cam(image, features, weights, heatmap):
         _cells(axis, features[..., n], "gray", 0)
         axis.set_title(f"2. map {n + 1}, weight {weights[n]:+.2f}".replace("-", "−"), fontsize=10)
     total = features @ weights
-    _cells(summed, total, "PuOr_r", -np.abs(total).max())
+    _cells(summed, total, "inferno", min(total.min(), 0))
     summed.set_title("3. all maps, weighted and summed", fontsize=10)
     laid.imshow(heatmaps.overlay(image, heatmap))
     laid.set_title("4. what is above 0, enlarged", fontsize=10)

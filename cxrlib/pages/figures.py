@@ -273,9 +273,9 @@ def comparison(runs, target="all", metric="accuracy"):
     axis.set_xlim(max(-2, axis.get_xlim()[0]), min(102, axis.get_xlim()[1]))
     name = labels.measure_label(metric, target)
     axis.set_xlabel(f"{name}, per cent (95 % interval)")
-    marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in ("grey", "white")]
-    names = ["this study", "paper"] if len(published) else ["this study"]
-    figure.legend(marks, names, loc="outside upper right", ncols=2, frameon=False)
+    faces = {"this study": "grey"} | ({"paper": "white"} if len(published) else {})
+    marks = [Line2D([], [], marker="o", color="grey", markerfacecolor=f) for f in faces.values()]
+    figure.legend(marks, faces, loc="outside upper right", ncols=2, frameon=False)
     return closed(figure)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import colormaps
 
 from cxrlib import images, metrics
-from cxrlib.labels import GROUP_LABELS, arm_label
+from cxrlib.labels import GROUP_LABELS, UNTRAINED, arm_label
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
@@ -83,10 +83,12 @@ def panel(runs, radiographs, pixels, regions, limit=LIMIT):
 
     Returns:
         Dict of experiment, total (test radiographs there are), radiographs (a `Radiograph` each),
-        arms, and missing: sentences on the arms that did not run. An arm is a dict of label,
-        method, and for each radiograph its five probabilities, its five outcomes (places in
-        `OUTCOMES`) and its heatmap, WebP in base64, "" where it is 0 throughout.
+        arms, best first, those that have not learnt enough last, and missing: sentences on the
+        arms that did not run. An arm is a dict of label, note, method, and for each radiograph its five
+        probabilities, its five outcomes (places in `OUTCOMES`) and its heatmap, WebP in base64,
+        "" where it is 0 throughout.
     """
+    finished = [run for run in runs if run.finished]
     positions = np.flatnonzero(radiographs["split"] == "test")
     places = choose(radiographs["group"].to_numpy()[positions], limit)
     return {
@@ -95,7 +97,7 @@ def panel(runs, radiographs, pixels, regions, limit=LIMIT):
         "radiographs": [
             _radiograph(radiographs.iloc[i], pixels[i], regions) for i in positions[places]
         ],
-        "arms": [_arm(run, places) for run in runs if run.finished],
+        "arms": [_arm(run, places) for run in sorted(finished, key=_rank)],
         "missing": [
             f"{_label(run)}: {run.info.get('reason', run.info['state'])}"
             for run in runs
@@ -203,11 +205,17 @@ def _arm(run, places):
     kept = run.heatmaps
     return {
         "label": _label(run),
+        "note": "" if run.learnt else f": {UNTRAINED}",
         "method": ARCHITECTURES[run.architecture].heatmap,
         "probabilities": scores.round(3).tolist(),
         "outcomes": outcomes(truth, scores).tolist(),
         "heatmaps": [_webp(kept[i], HEATMAP_EDGE) if kept[i].any() else "" for i in places],
     }
+
+
+def _rank(run):
+    """Orders arms by the lowest validation loss, after those that have learnt."""
+    return not run.learnt, run.history["val_loss"].min()
 
 
 def _label(run):

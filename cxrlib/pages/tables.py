@@ -18,6 +18,7 @@ from cxrlib.labels import (
     COVERED,
     GROUP_LABELS,
     LABELS,
+    UNTRAINED,
     arm_label,
     interval,
     listed,
@@ -41,8 +42,6 @@ from cxrlib.targets import GROUP_TARGET, TARGETS
 _IMAGENET = " (ImageNet)"
 """Said of a value of the paper's whose arm began from its weights, and ours from others."""
 
-UNTRAINED = "not trained enough to say"
-"""What is said of an arm that does no better than the commonest answer."""
 
 _NONE = pd.DataFrame({"Arm": ["none finished"]})
 _ENDS = ["value", "low", "high"]
@@ -588,7 +587,8 @@ def external(runs):
         runs: Runs; those that were not tested elsewhere have no row.
 
     Returns:
-        A row a run and cohort.
+        A row a run and cohort; the cohort is named where there are several, and the split where it
+        is not the paper's.
     """
     rows = []
     for run in runs:
@@ -597,7 +597,7 @@ def external(runs):
             counts = (found.n, found.patients, found.positives)
             rows.append([*_tested(run, name), *counts, _auc(found)])
     columns = ["Arm", "Trained", "Cohort", "Radiographs", "Patients", "With COVID", "AUC"]
-    return pd.DataFrame(rows, columns=columns)
+    return _cohorts_told_apart(pd.DataFrame(rows, columns=columns))
 
 
 def called(runs, target="COVID"):
@@ -621,7 +621,7 @@ def called(runs, target="COVID"):
             rows.append(cells)
     order = ["Arm", "Trained", "Cohort", *GROUP_LABELS.values()]
     found = pd.DataFrame(rows, columns=order).dropna(axis=1, how="all")
-    return found.fillna("–")
+    return _cohorts_told_apart(found.fillna("–"))
 
 
 def scores(predictions):
@@ -653,9 +653,17 @@ def shares(predictions):
 
 def _tested(run, name):
     """Returns a run's arm, how it was trained, and the name of a cohort that it was tested on."""
-    how = f"{split_label(run.info['split'])}, {run.info['image_size']} px, seed {run.info['seed']}"
+    how = f"{run.info['image_size']} px, seed {run.info['seed']}"
+    if run.info["split"] != "paper":
+        how = f"{split_label(run.info['split'])}, {how}"
     own = run.folder.absolute().parents[2].name == "runs"
     return run_label(*run.key), f"{how}, this copy" if own else how, name
+
+
+def _cohorts_told_apart(table):
+    """Drops the name of the cohort where there is one only."""
+    one = "Cohort" in table and table["Cohort"].nunique() == 1
+    return table.drop(columns="Cohort") if one else table
 
 
 def _auc(found):
