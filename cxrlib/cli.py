@@ -369,6 +369,22 @@ def shortcuts(
 
 
 @app.command()
+def remedies(
+    profile: ProfileFile = Path("profiles/remedies.yml"),
+):
+    """Compare what mends a shortcut, on phantoms. Goes on where it was stopped."""
+    from cxrlib import shortcuts
+    from cxrlib.shortcuts import remedies as remedy
+    from cxrlib.study import profiles
+
+    settings = profiles.read(_from_root(profile))
+    path = shortcuts.kept_in(settings) / "remedies.csv"
+    for line in remedy.measure(settings, path):
+        _say(line)
+    _say(path)
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Of any kind.")],
     run: RunFolder = None,

@@ -84,9 +84,9 @@ def panel(runs, radiographs, pixels, regions, limit=LIMIT):
     Returns:
         Dict of experiment, total (test radiographs there are), radiographs (a `Radiograph` each),
         arms, best first, those that have not learnt enough last, and missing: sentences on the
-        arms that did not run. An arm is a dict of label, note, method, and for each radiograph its five
-        probabilities, its five outcomes (places in `OUTCOMES`) and its heatmap, WebP in base64,
-        "" where it is 0 throughout.
+        arms that did not run. An arm is a dict of label, note, method, and for each radiograph its
+        five probabilities, its five outcomes (places in `OUTCOMES`) and its heatmap, WebP in
+        base64, "" where it is 0 throughout.
     """
     finished = [run for run in runs if run.finished]
     positions = np.flatnonzero(radiographs["split"] == "test")

@@ -4,6 +4,7 @@ ties        networks are trained where marks are tied to groups, and tested wher
 covers      networks are trained anew with the lungs covered, or all but the border
 films       marks are pasted on real radiographs; those that they have are painted over and moved
 external    networks are tested on radiographs from elsewhere
+remedies    what is said to mend a shortcut is compared, on equal terms
 retraining  networks are trained once more, on labels that mean nothing
 """
 

@@ -1,0 +1,434 @@
+"""What mends a shortcut? Remedies side by side, on phantoms whose truth is known, on equal terms.
+
+Every network is Efficient from random weights and takes as many steps over as many radiographs. A
+seed is a training and a test cohort of its own, so seeds differ in all that chance decides. In
+training a fact that has nothing to do with the lungs goes with the group in nine radiographs of
+ten; tested is on new patients, with that fact as in training, and with it at random.
+
+What a remedy takes to work (steps, balanced radiographs, outlines of lungs) is part of its row.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cxrlib import columns, files, images, metrics, phantom
+from cxrlib.columns import number, one_of, whole
+from cxrlib.errors import InputError
+from cxrlib.images import augment
+from cxrlib.study import experiments
+from cxrlib.targets import TARGETS
+
+TIE = 0.9
+"""How often the fact goes with the group; the rest is what balancing can learn from."""
+
+SHORTCUTS = {
+    "nothing": {},
+    "marks": {"mark_tie": TIE},
+    "source": {"source_tie": TIE},
+    "marks and source": {"mark_tie": TIE, "source_tie": TIE},
+}
+"""What goes with the group in training, as `phantom.table` takes it."""
+
+TESTED = 100
+"""Phantoms of each group in a test."""
+
+BALANCED = 10
+"""Phantoms of each group, with marks and sources at random, for last-layer retraining."""
+
+STEP_SIZE = 0.05
+"""Of the weights of GroupDRO's cells (eta; Sagawa et al. 2020 take 0.01, over many more steps)."""
+
+STRENGTH = 1.0
+"""Weight of the loss of an adversary, and of the energy outside the lungs, beside the answers'."""
+
+MARGIN = 0.04
+"""What is left around the lungs where an image is cropped to them, as a share of its edge."""
+
+
+class Cohort(NamedTuple):
+    """Phantoms and their truth: pixels uint8 (n, size, size, 3), lungs bool (n, size, size)."""
+
+    table: pd.DataFrame
+    pixels: np.ndarray
+    lungs: np.ndarray
+
+    def made(self, picture):
+        """Returns the cohort with other pixels: a function of an image and its lungs."""
+        return self._replace(pixels=np.stack([*map(picture, self.pixels, self.lungs)]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Remedy:
+    """One remedy: what it does, and what it takes beside the radiographs.
+
+    Attributes:
+        says: What it does, for tables.
+        takes: What it needs that is not there for nothing; "" where nothing.
+        picture: What is done to every image, in training and after it: a function of uint8
+            (size, size, 3) and its lungs, bool (size, size).
+        ranges: `augment.Ranges` for a new transform of every image in training, or None.
+        copied: The groups that are transformed; empty for all.
+        draw: Function of the cells of the radiographs that returns how often each is drawn.
+        weigh: Function of the cells that returns how much each radiograph counts.
+        learn: Function that trains: see `_plain`.
+    """
+
+    says: str
+    takes: str = ""
+    picture: Callable = lambda image, lungs: image
+    ranges: augment.Ranges | None = None
+    copied: tuple[str, ...] = ()
+    draw: Callable = lambda cells: np.ones(len(cells))
+    weigh: Callable = lambda cells: np.ones(len(cells))
+    learn: Callable | None = None
+
+
+def measure(profile, path, shortcuts=tuple(SHORTCUTS), remedies=None, n=TESTED):
+    """Trains a network a seed, shortcut and remedy, and measures what is left of its score.
+
+    Args:
+        profile: A profile of phantoms: size, groups, seeds, and epochs and batch size, from which
+            the number of steps follows.
+        path: The CSV file with a row a network and version; what is there is not trained again.
+        shortcuts: Keys of `SHORTCUTS`.
+        remedies: Keys of `REMEDIES`; None: all.
+        n: Test phantoms of each group.
+
+    Yields:
+        A line that says what was measured.
+
+    Raises:
+        InputError: The profile is of other radiographs than phantoms.
+    """
+    if profile.cohort != "phantom":
+        raise InputError(f"cohort is {profile.cohort}: the truth of phantoms alone is known")
+    done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    for trial in profile.trials:
+        for shortcut in shortcuts:
+            asked = [name for name in remedies or REMEDIES]
+            there = done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"]
+            missing = [name for name in asked if name not in set(there)]
+            if not missing:
+                continue
+            trained, tests = cohorts(trial, shortcut, n)
+            for name in missing:
+                facts = {"shortcut": shortcut, "remedy": name, "seed": trial.seed}
+                rows = _measured(trial, REMEDIES[name], trained, tests)
+                done = pd.concat([done, rows.assign(**facts)[list(COLUMNS)]], ignore_index=True)
+                files.write_csv(done, path)
+                yield "seed {seed}, {shortcut}: {remedy}".format(**facts)
+
+
+def read(path):
+    """Reads what `measure` wrote: a DataFrame of `COLUMNS`."""
+    return columns.read(path, COLUMNS)
+
+
+def effects(measured):
+    """Measures what each remedy does to a score, seed by seed.
+
+    Args:
+        measured: As `read` returns it.
+
+    Returns:
+        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC, the mean of the five
+        targets, with the shortcut as in training and without it), gap (tied less random), closed
+        (how much smaller the gap is than without a remedy) and gained (how much higher the AUC
+        without the shortcut; where nothing is tied, what the remedy costs, if it is negative).
+    """
+    keys = ["shortcut", "remedy", "seed"]
+    whole_answer = measured[measured["target"] == "all"]
+    table = whole_answer.pivot(index=keys, columns="version", values="auc").reset_index()
+    table["gap"] = table["tied"] - table["random"]
+    without = table[table["remedy"] == next(iter(REMEDIES))].set_index(["shortcut", "seed"])
+    base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[["shortcut", "seed"]]))
+    table["closed"] = base["gap"].to_numpy() - table["gap"]
+    table["gained"] = table["random"] - base["random"].to_numpy()
+    return table.rename_axis(columns=None)
+
+
+def cohorts(profile, shortcut, n=TESTED):
+    """Simulates the phantoms of a seed.
+
+    Returns:
+        The training `Cohort`, and a dict of version -> test `Cohort`: "tied" (the shortcut as in
+        training), "random" (the same patients without it), and "balanced", others, of which
+        `BALANCED` of each group are there to retrain with.
+    """
+    train, other, third = (3 * profile.seed + k for k in range(3))
+    ties, each = SHORTCUTS[shortcut], dict.fromkeys(profile.counts, n)
+    few = dict.fromkeys(profile.counts, BALANCED)
+    tests = {
+        "tied": phantom.table(each, seed=other, **ties),
+        "random": phantom.table(each, seed=other),
+        "balanced": phantom.table(few, seed=third),
+    }
+    seeds = dict.fromkeys(tests, other) | {"balanced": third}
+    made = {name: _simulated(table, seeds[name], profile) for name, table in tests.items()}
+    return _simulated(phantom.table(profile.counts, seed=train, **ties), train, profile), made
+
+
+def _simulated(table, seed, profile):
+    """Simulates the phantoms of a table."""
+    pixels, lungs = [], []
+    for row in table.itertuples():
+        one = phantom.simulate(
+            row.index, profile.image_size, target=row.group, mark=row.mark, source=row.source,
+            seed=seed,
+        )  # fmt: skip
+        pixels.append(one.image)
+        lungs.append(one.lungs)
+    return Cohort(table, np.stack(pixels), np.stack(lungs))
+
+
+def _measured(profile, remedy, trained, tests):
+    """Trains one network, and returns its AUCs: version, target, auc, steps and seconds."""
+    seen = {name: one.made(remedy.picture) for name, one in {"": trained, **tests}.items()}
+    batch = profile.batch_size
+    steps = profile.epochs * len(trained.table) // batch
+    started = time.perf_counter()
+    answer = (remedy.learn or _plain)(seen.pop(""), seen["balanced"], remedy, profile, steps)
+    took = time.perf_counter() - started
+    rows = []
+    for version in ("tied", "random"):
+        truth = seen[version].table[list(TARGETS)].to_numpy()
+        said = answer(seen[version].pixels)
+        found = [metrics.auc(truth[:, i], said[:, i])[0] for i in range(len(TARGETS))]
+        rows += [(version, t, auc) for t, auc in zip((*TARGETS, "all"), (*found, np.mean(found)))]
+    table = pd.DataFrame(rows, columns=["version", "target", "auc"])
+    return table.assign(steps=steps, seconds=round(took, 1))
+
+
+def cells(table):
+    """Numbers the cells of a cohort: radiographs of one group with one mark from one source."""
+    return table.groupby(["group", "mark", "source"], sort=True).ngroup().to_numpy()
+
+
+def evenly(cells):
+    """Returns weights, 1 on average, with which every cell counts alike."""
+    each = 1 / np.bincount(cells)[cells]
+    return each / each.mean()
+
+
+# How networks learn: each returns a function of pixels that returns probabilities (n, 5).
+
+
+def _plain(cohort, balanced, remedy, profile, steps):
+    """Trains on the answers alone, with the remedy's draws and weights."""
+    model = _network(profile, steps)
+    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+        weight = remedy.weigh(cells(cohort.table))[rows]
+        model.train_on_batch(batch, targets, sample_weight=weight)
+    return _answers(model)
+
+
+def _worst_cells(cohort, balanced, remedy, profile, steps):
+    """GroupDRO: what counts most is the cell that does worst (Sagawa et al. 2020)."""
+    model, cell = _network(profile, steps), cells(cohort.table)
+    share = np.full(cell.max() + 1, 1 / (cell.max() + 1))
+    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+        said = np.clip(model.predict_on_batch(batch), 1e-6, 1 - 1e-6)
+        loss = -np.mean(targets * np.log(said) + (1 - targets) * np.log(1 - said), axis=1)
+        there, place = np.unique(cell[rows], return_inverse=True)
+        counts = np.bincount(place)
+        share[there] *= np.exp(STEP_SIZE * np.bincount(place, loss) / counts)
+        share /= share.sum()
+        weight = share[cell[rows]] / counts[place]
+        model.train_on_batch(batch, targets, sample_weight=weight / weight.mean())
+    return _answers(model)
+
+
+def _last_layer(cohort, balanced, remedy, profile, steps):
+    """Retrains the last layer on radiographs without the shortcut (DFR; Kirichenko et al. 2023)."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from cxrlib.networks.backend import keras
+
+    model = _network(profile, steps)
+    for _, batch, targets in _batches(cohort, remedy, profile, steps):
+        model.train_on_batch(batch, targets)
+    pooled = _answers(keras.Model(model.input, model.layers[-1].input))
+    features = pooled(balanced.pixels)
+    tells = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)).fit(
+            features, balanced.table[target]
+        )
+        for target in TARGETS
+    ]
+
+    def answer(pixels):
+        values = pooled(pixels)
+        return np.column_stack([tell.predict_proba(values)[:, 1] for tell in tells])
+
+    return answer
+
+
+def _adversary(cohort, balanced, remedy, profile, steps):
+    """Unlearns marks and source: an adversary reads them, its gradient reversed (Ganin 2016)."""
+    from cxrlib.networks.backend import keras
+
+    names = ("mark", "source")
+    codes = {name: cohort.table[name].astype("category").cat.codes.to_numpy() for name in names}
+    model = _network(profile, steps)
+    pooled = model.layers[-1].input
+    reversed_ = keras.layers.Lambda(lambda x: 2 * keras.ops.stop_gradient(x) - x)(pooled)
+    hidden = keras.layers.Dense(64, activation="relu")(reversed_)
+    read = [
+        keras.layers.Dense(int(codes[name].max()) + 1, activation="softmax", name=name)(hidden)
+        for name in names
+    ]
+    both = keras.Model(model.input, [model.output, *read])
+    losses = ["binary_crossentropy", *["sparse_categorical_crossentropy"] * len(names)]
+    both.compile(
+        _optimizer(steps),
+        loss=losses,
+        loss_weights=[1, *[STRENGTH] * len(names)],
+        jit_compile=False,
+    )
+    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+        both.train_on_batch(batch, [targets, *(codes[name][rows] for name in names)])
+    return _answers(model)
+
+
+def _within_lungs(cohort, balanced, remedy, profile, steps):
+    """Pays for energy of the last feature map outside the lungs (after Ross et al. 2017)."""
+    from cxrlib.networks.backend import keras
+
+    model = _network(profile, steps)
+    last = model.get_layer("pool").input
+    edge = last.shape[1]
+    outside = keras.Input((edge, edge, 1))
+    energy = keras.layers.Lambda(
+        lambda x: (
+            keras.ops.sum(x[0] ** 2 * x[1], axis=(1, 2, 3))
+            / (keras.ops.sum(x[0] ** 2, axis=(1, 2, 3)) + 1e-6)
+        ),
+        output_shape=(),
+    )([last, outside])
+    both = keras.Model([model.input, outside], [model.output, energy])
+    both.compile(
+        _optimizer(steps),
+        loss=["binary_crossentropy", lambda _, share: share],
+        loss_weights=[1, STRENGTH],
+        jit_compile=False,
+    )
+    air = np.stack([~images.shrink(lungs, edge) for lungs in cohort.lungs])[..., None]
+    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+        given = [batch, air[rows].astype("float32")]
+        both.train_on_batch(given, [targets, np.zeros(len(rows), "float32")])
+    return _answers(model)
+
+
+def _begun_without(cohort, balanced, remedy, profile, steps):
+    """Begins on phantoms without the shortcut: half of the steps there, half on the cohort."""
+    tables = phantom.table(profile.counts, seed=3 * profile.seed + 10_000_000)
+    other = _simulated(tables, 3 * profile.seed + 10_000_000, profile).made(remedy.picture)
+    model = _network(profile, steps)
+    for part in (other, cohort):
+        for _, batch, targets in _batches(part, remedy, profile, steps // 2):
+            model.train_on_batch(batch, targets)
+    return _answers(model)
+
+
+def _network(profile, steps):
+    """Returns Efficient from random weights, ready for its first step."""
+    from cxrlib.networks import models
+    from cxrlib.networks.backend import keras
+
+    keras.utils.set_random_seed(profile.seed)
+    model = models.build("efficient", profile.image_size)
+    model.compile(_optimizer(steps), loss="binary_crossentropy", jit_compile=False)
+    return model
+
+
+def _optimizer(steps):
+    from cxrlib.networks.backend import keras
+
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.001, steps))
+
+
+def _batches(cohort, remedy, profile, steps):
+    """Draws batches: yields rows of the cohort, pixels and targets, as often as there are steps."""
+    rng = np.random.default_rng(profile.seed)
+    targets = cohort.table[list(TARGETS)].to_numpy(np.float32)
+    group = cohort.table["group"].to_numpy()
+    share = remedy.draw(cells(cohort.table))
+    for _ in range(steps):
+        rows = rng.choice(len(targets), profile.batch_size, p=share / share.sum())
+        batch = cohort.pixels[rows]
+        for place, row in enumerate(rows):
+            if remedy.ranges and (not remedy.copied or group[row] in remedy.copied):
+                batch[place] = augment.apply(batch[place], augment.draw(remedy.ranges, rng))
+        yield rows, batch, targets[rows]
+
+
+def _answers(model):
+    return lambda pixels: model.predict(pixels, batch_size=64, verbose=0)
+
+
+# What is done to images
+
+
+def _treated(treatment):
+    return lambda image, lungs: images.treat(image, treatment)
+
+
+def _to_lungs(image, lungs):
+    """Crops an image to the lungs with a margin, and scales it back."""
+    size = len(image)
+    rows, cols = (np.flatnonzero(lungs.any(axis=axis)) for axis in (1, 0))
+    margin = round(MARGIN * size)
+    top, left = max(rows[0] - margin, 0), max(cols[0] - margin, 0)
+    inner = image[top : rows[-1] + margin + 1, left : cols[-1] + margin + 1]
+    return images.resize(np.ascontiguousarray(inner), size)
+
+
+def _lungs_alone(image, lungs):
+    return images.cover(image, "not-lungs", lungs)
+
+
+def _border_alone(image, lungs):
+    return images.cover(image, "not-border")
+
+
+_ONLINE, _COPIES = experiments.C.online, experiments.B.copies.train_ranges
+_OUTLINES = "outlines of the lungs, of every radiograph"
+REMEDIES = {
+    "none": Remedy("as it is (Experiment A)"),
+    "copies": Remedy("COVID augmented (B)", ranges=_COPIES, copied=("covid",)),
+    "crop": Remedy("border cropped", picture=_treated("cropped")),
+    "clahe": Remedy("contrast equalised", picture=_treated("clahe")),
+    "augment": Remedy("all augmented", ranges=_ONLINE),
+    "c": Remedy("cropped, equalised, augmented (C)", picture=_treated("cropped+clahe"),
+                ranges=_ONLINE),
+    "resample": Remedy("cells drawn alike", "mark and source of every radiograph", draw=evenly),
+    "weigh": Remedy("cells weighed alike", "mark and source of every radiograph", weigh=evenly),
+    "dro": Remedy("worst cell first (GroupDRO)", "mark and source of every radiograph",
+                  learn=_worst_cells),
+    "last layer": Remedy("last layer anew (DFR)", f"{4 * BALANCED} radiographs without the tie",
+                         learn=_last_layer),
+    "adversary": Remedy("adversary on mark and source", "mark and source of every radiograph",
+                        learn=_adversary),
+    "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=_to_lungs),
+    "lungs alone": Remedy("all but the lungs covered", _OUTLINES, picture=_lungs_alone),
+    "energy": Remedy("energy outside the lungs paid for", "outlines of the lungs, in training",
+                     learn=_within_lungs),
+    "border alone": Remedy("all but the border covered (no remedy: what it tells)",
+                           picture=_border_alone),
+    "pretrained": Remedy("begun on phantoms without the tie", "phantoms; half of the steps",
+                         learn=_begun_without),
+}  # fmt: skip
+"""What may mend it, by name. The first one is what the others are measured against."""
+
+COLUMNS = {
+    "shortcut": one_of(*SHORTCUTS), "remedy": one_of(*REMEDIES), "seed": whole(),
+    "version": one_of("tied", "random"), "target": one_of(*TARGETS, "all"),
+    "auc": number(0, 1), "steps": whole(1), "seconds": number(0),
+}  # fmt: skip

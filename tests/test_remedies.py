@@ -1,0 +1,106 @@
+"""Remedies are compared on equal terms: other phantoms a seed, as many steps, one way to test."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxrlib import phantom
+from cxrlib.errors import InputError
+from cxrlib.phantom import TIED_MARK
+from cxrlib.shortcuts import remedies
+from cxrlib.targets import TARGETS
+
+
+@pytest.fixture
+def once(tiny):
+    return dataclasses.replace(tiny, epochs=1, batch_size=8)
+
+
+def test_a_seed_has_phantoms_of_its_own_and_a_test_shows_the_same_patients_twice(once):
+    trained, tests = remedies.cohorts(once, "marks", 3)
+    other, _ = remedies.cohorts(dataclasses.replace(once, seed=once.seed + 1), "marks", 3)
+    assert not (trained.pixels == other.pixels).all(axis=(1, 2, 3)).any()
+    goes = trained.table["mark"] == trained.table["group"].map(TIED_MARK)
+    assert goes.mean() > 0.7
+    tied, loose = tests["tied"], tests["random"]
+    assert (tied.lungs == loose.lungs).all()
+    assert tied.table["mark"].ne(loose.table["mark"]).any()
+    assert tied.table["source"].equals(loose.table["source"])
+    assert len(tests["balanced"].table) == 4 * remedies.BALANCED
+
+
+def test_cells_that_are_drawn_alike_have_one_share_each():
+    cell = np.array([0, 0, 0, 1, 2, 2])
+    weights = remedies.evenly(cell)
+    assert weights.mean() == pytest.approx(1)
+    assert np.bincount(cell, weights) == pytest.approx([2, 2, 2])
+
+
+def test_a_cell_is_a_group_with_a_mark_from_a_source():
+    table = pd.DataFrame(
+        {"group": ["covid", "covid", "normal"], "mark": ["R", "R", "R"], "source": ["film"] * 3}
+    )
+    assert remedies.cells(table).tolist() == [0, 0, 1]
+    assert len(set(remedies.cells(table.assign(source=["film", "digital", "film"])))) == 3
+
+
+def test_an_image_cropped_to_the_lungs_keeps_them_and_loses_the_marks():
+    one = phantom.simulate(4, 128, target="covid", mark="text")
+    cropped = remedies._to_lungs(one.image, one.lungs)
+    assert cropped.shape == one.image.shape
+    kept = remedies._to_lungs(np.repeat(one.lungs[..., None], 3, 2).astype(np.uint8), one.lungs)
+    assert kept.mean() > 1.2 * one.lungs.mean()
+    assert not kept[0].any() and not kept[:, 0].any()  # a margin is left
+
+
+def test_with_the_lungs_alone_all_else_is_black():
+    one = phantom.simulate(4, 128, target="covid", mark="text")
+    seen = remedies._lungs_alone(one.image, one.lungs)
+    assert (seen[~one.lungs] == 0).all() and (seen[one.lungs] == one.image[one.lungs]).all()
+
+
+@pytest.mark.slow
+def test_every_remedy_learns_and_is_tested_with_the_shortcut_and_without(once, tmp_path):
+    path = tmp_path / "remedies.csv"
+    said = list(remedies.measure(once, path, shortcuts=("marks and source",), n=3))
+    assert len(said) == len(remedies.REMEDIES)
+    found = remedies.read(path)
+    assert list(found["remedy"].unique()) == list(remedies.REMEDIES)
+    assert len(found) == len(remedies.REMEDIES) * 2 * (len(TARGETS) + 1)
+    assert found["steps"].nunique() == 1
+
+
+@pytest.mark.slow
+def test_what_was_measured_is_not_trained_again_and_goes_on_where_it_was(once, tmp_path):
+    path = tmp_path / "remedies.csv"
+    asked = {"shortcuts": ("nothing",), "n": 3}
+    assert len(list(remedies.measure(once, path, remedies=("none",), **asked))) == 1
+    before = path.read_text()
+    said = list(remedies.measure(once, path, remedies=("none", "crop"), **asked))
+    assert said == [f"seed {once.seed}, nothing: crop"]
+    assert path.read_text().startswith(before)
+
+
+def test_radiographs_whose_truth_nobody_knows_are_refused(once, tmp_path):
+    other = dataclasses.replace(once, cohort="coronahack", data="data/coronahack")
+    with pytest.raises(InputError, match="cohort is coronahack: the truth of phantoms alone"):
+        next(remedies.measure(other, tmp_path / "remedies.csv"))
+
+
+def test_effects_are_taken_seed_by_seed_against_the_network_without_a_remedy():
+    rows = [
+        ("marks", "none", 1, "tied", 0.9), ("marks", "none", 1, "random", 0.6),
+        ("marks", "c", 1, "tied", 0.9), ("marks", "c", 1, "random", 0.8),
+        ("nothing", "none", 1, "tied", 0.9), ("nothing", "none", 1, "random", 0.9),
+        ("nothing", "c", 1, "tied", 0.85), ("nothing", "c", 1, "random", 0.85),
+        ("marks", "none", 2, "tied", 0.9), ("marks", "none", 2, "random", 0.9),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["shortcut", "remedy", "seed", "version", "auc"])
+    found = remedies.effects(table.assign(target="all")).set_index(["shortcut", "remedy", "seed"])
+    assert found.loc[("marks", "none", 1), "gap"] == pytest.approx(0.3)
+    assert found.loc[("marks", "c", 1), "closed"] == pytest.approx(0.2)
+    assert found.loc[("marks", "c", 1), "gained"] == pytest.approx(0.2)
+    assert found.loc[("nothing", "c", 1), "gained"] == pytest.approx(-0.05)
+    assert found.loc[("marks", "none", 2), "closed"] == 0
