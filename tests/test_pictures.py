@@ -484,6 +484,25 @@ def test_a_fork_of_a_process_has_a_decoding_server_of_its_own(film):
     assert outcome.stdout == "read\nread\n", outcome.stderr
 
 
+def test_a_fork_that_lives_on_holds_no_decoding_up(film):
+    code = (
+        "import os, sys, threading, time; from cxrlib.images import decode\n"
+        "decode.read(sys.argv[1]); done = []\n"
+        "def read():\n"
+        "    for _ in range(100): done.append(decode.read(sys.argv[1]).shape)\n"
+        "thread = threading.Thread(target=read); thread.start()\n"
+        "while thread.is_alive():\n"
+        "    if os.fork() == 0: time.sleep(60); os._exit(0)\n"
+        "    time.sleep(0.05)\n"
+        "print(len(done), flush=True); os.killpg(0, 9)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, str(film)]
+    outcome = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=50, start_new_session=True
+    )
+    assert outcome.stdout == "100\n", outcome.stderr
+
+
 def test_a_decoding_server_ends_with_the_process_that_asks_it(film):
     code = (
         "import os, sys; from cxrlib.images import apart, decode\n"

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import resource
+import selectors
 import signal
 import socket
 import struct
@@ -42,6 +43,7 @@ LACK = "it cannot be decoded in the memory that is allowed here (`ulimit -v`)"
 COMMAND = ("-P", "-c", "from cxrlib.images import decode; decode.serve()")
 """What the server's Python is told."""
 
+_LINES, _PIECE = 2**16, 2**20
 _LOCK = threading.Lock()
 _server = None
 
@@ -64,25 +66,26 @@ def decode(file, notes):
         InputError: The file is damaged, or takes too long or too much memory.
     """
     answers, ends, place = os.pipe(), os.pipe(), file.raw.tell()
-    with open(answers[0], "rb") as answer, open(ends[0], "rb") as end:  # noqa: PTH123
+    try:
         _send(file.raw.fileno(), answers[1], ends[1])
-        state = answer.readline().strip()
-        line = answer.readline()
-        facts = json.loads(line) if line.endswith(b"\n") else {}
-        pixels = np.empty(facts.get("shape", 0), np.uint8)
-        left = memoryview(pixels.reshape(-1))
-        while left and (n := answer.readinto(left)):
-            left = left[n:]
-        status = end.read()
+        told, end = _heard(answers[0], ends[0])
+    finally:
+        os.close(answers[0])
+        os.close(ends[0])
     file.raw.seek(place)  # which the decoder has moved
+    state, line, *_ = (*told[:_LINES].split(b"\n", 2), b"", b"")
+    start = len(state) + len(line) + 2
+    facts = json.loads(line) if start <= len(told) else {}
+    shape = facts.get("shape", (0,))
+    whole = len(told) - start == np.prod(shape)
     if "refusal" in facts:
         raise InputError(facts["refusal"])
     if "lack" in facts:
         raise OSError(errno.ENOMEM, facts["lack"])
-    status = struct.unpack("i", status)[0] if status else -signal.SIGKILL
-    if status == 0 and not left:
+    status = struct.unpack("i", end)[0] if end else -signal.SIGKILL
+    if status == 0 and whole:
         notes += facts["notes"]
-        return pixels
+        return np.frombuffer(told, np.uint8, offset=start).reshape(shape)
     if status in (-signal.SIGALRM, -signal.SIGXCPU):
         raise InputError("takes longer to decode than any radiograph: save it anew or drop its row")
     if not state or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP):
@@ -91,6 +94,37 @@ def decode(file, notes):
     if state == LIMITED:
         raise OSError(errno.ENOMEM, LACK)
     raise InputError(seen.unreadable(file))
+
+
+def _heard(answer, end):
+    """Reads two pipes until the second has said how the decoder ended.
+
+    Their end is not waited for: another fork of this process may hold them open.
+
+    Returns:
+        What came through each: a bytearray, and 4 bytes, or none where the decoder's guard ended.
+    """
+    told = bytearray()
+    os.set_blocking(answer, False)
+    with selectors.DefaultSelector() as pipes:
+        for pipe in (answer, end):
+            pipes.register(pipe, selectors.EVENT_READ)
+        while ready := {key.fd for key, _ in pipes.select(SECONDS_PASSED + 60)}:
+            if answer in ready and not _drained(answer, told):
+                pipes.unregister(answer)
+            if end in ready:
+                _drained(answer, told)
+                return told, os.read(end, 4)
+    return told, b""
+
+
+def _drained(pipe, told):
+    """Takes what is in a pipe now; returns whether more may come."""
+    with contextlib.suppress(BlockingIOError):
+        while part := os.read(pipe, _PIECE):
+            told += part
+        return False
+    return True
 
 
 def _send(file, answer, end):
@@ -135,6 +169,8 @@ def stop():
 def _forget():
     """Leaves the server to the process that this one was forked from."""
     global _server, _LOCK
+    if _server is not None:
+        _server[1].close()  # so that the server sees the end of the process that it is for
     _server, _LOCK = None, threading.Lock()
 
 
