@@ -158,6 +158,15 @@ def test_a_table_that_was_cut_at_the_end_of_a_line_is_named(whole, tmp_path, nam
         runs.check(runs.load(folder))
 
 
+@pytest.mark.parametrize("name", ["predictions", f"{ELSEWHERE}/predictions"])
+def test_a_radiograph_that_is_in_a_table_twice_is_named(whole, tmp_path, name):
+    lines = (whole / f"{name}.csv").read_bytes().splitlines(keepends=True)
+    content = b"".join([*lines[:-1], lines[-2]])  # as many rows as there were
+    folder = damaged(whole, tmp_path, f"{name}.csv", content)
+    with pytest.raises(InputError, match=rf"{name}\.csv is damaged \(.* is in it twice\)"):
+        runs.check(runs.load(folder))
+
+
 def test_counts_that_were_damaged_are_named_or_read_as_they_were(whole, tmp_path):
     content = (whole / ELSEWHERE / "counts.json").read_bytes()
     ended = []

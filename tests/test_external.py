@@ -354,13 +354,16 @@ def test_what_is_tested_on_what_must_be_said(project, words, monkeypatch, capsys
     assert "name an experiment and an arm, or a run with --run, and one dataset" in said
 
 
-def test_a_kept_run_keeps_its_cohorts_and_none_of_an_older_one(run, theirs, project):
+def test_a_kept_run_keeps_its_cohorts_and_none_of_another_network(run, theirs, project):
     external.test(run, theirs)
     (run.folder / "external" / "mine" / "notes.txt").write_text("private")
     folder = runs.keep([run], project / "results")[0]
     there = sorted(path.name for path in (folder / "external" / "mine").iterdir())
     assert there == ["counts.json", "left-out.csv", "predictions.csv"]
     (run.folder / "external" / "mine").rename(run.folder / "external" / "other")
+    runs.keep([run], project / "results")
+    assert list(runs.load(folder).external) == ["mine", "other"]  # tested where it was kept
+    (folder / "run.json").write_text(json.dumps({**run.info, "seconds": 7}))
     runs.keep([run], project / "results")
     assert list(runs.load(folder).external) == ["other"]
 

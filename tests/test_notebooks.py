@@ -151,6 +151,16 @@ def test_a_chapters_parameters_are_a_profile_before_anything_is_injected(text):
     assert notebooks.begin(names) == profiles.Profile()
 
 
+@pytest.mark.parametrize("content", ["mine", "{}", '{"cells": [], "metadata": {}}'])
+def test_no_file_that_is_no_executed_chapter_is_written_over(project, content):
+    (project / "notebooks").mkdir()
+    (project / "notebooks" / "01-one.ipynb").touch()
+    (project / "mine.ipynb").write_text(content)
+    with pytest.raises(InputError, match=r"mine\.ipynb is there and no chapter was run into it"):
+        notebooks.execute("01-one", profiles.Profile(), project / "mine.ipynb")
+    assert (project / "mine.ipynb").read_text() == content
+
+
 def test_an_unknown_notebook_is_refused_with_those_there_are(project):
     (project / "notebooks").mkdir()
     (project / "notebooks" / "01-one.md").touch()

@@ -92,6 +92,31 @@ def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
     assert not (run.folder / "own.txt").exists()
 
 
+def test_a_packed_run_takes_its_tests_elsewhere_along(packed, tmp_path_factory, monkeypatch):
+    run, file = packed
+    answers = run.test_predictions.drop(columns=["copy", "split"])
+    runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
+    runs.pack(run.folder, file)
+    (elsewhere := tmp_path_factory.mktemp("elsewhere") / "Snakefile").touch()
+    monkeypatch.chdir(elsewhere.parent)
+    assert list(runs.load(runs.unpack(file)).external) == ["mine"]
+
+
+def test_no_file_of_another_kind_is_packed_over(packed):
+    run, file = packed
+    mine = file.with_name("mine.zip")
+    for content in (b"my data", b""):
+        mine.write_bytes(content)
+        with pytest.raises(InputError, match=r"mine\.zip is there and is no packed run"):
+            runs.pack(run.folder, mine)
+        assert mine.read_bytes() == content
+    with zipfile.ZipFile(mine, "w") as other:
+        other.writestr("notes.txt", "mine")
+    with pytest.raises(InputError, match="is no packed run"):
+        runs.pack(run.folder, mine)
+    runs.pack(run.folder, file)  # its own is replaced
+
+
 def test_a_finished_run_is_never_replaced_by_one_that_was_not_run(packed):
     run, file = packed
     (run.folder / "run.json").write_text(json.dumps(run.info | {"state": runs.NOT_RUN}))
@@ -138,6 +163,7 @@ def test_of_real_radiographs_a_small_network_and_mean_heatmaps_are_kept(tmp_path
         (run.folder / "model.keras").write_bytes(b"a small network")
     predictions = simulated.predictions
     many = pd.concat([predictions] * 3, ignore_index=True)
+    many["file"] = [f"{number}.png" for number in many.index]
     many.to_csv(real.folder / "predictions.csv", index=False)
     groups = many.query("split == 'test'")["group"].reset_index(drop=True)
     heatmaps = np.zeros((len(groups), 64, 64), np.uint8)

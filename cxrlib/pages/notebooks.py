@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 import logging
 import re
 from pathlib import Path
@@ -97,6 +98,14 @@ def begin(namespace):
     return profiles.from_mapping({name: namespace[name] for name in given if name in namespace})
 
 
+def _is_executed(path):
+    """Returns whether a file is an executed notebook, and may be written over."""
+    try:
+        return "papermill" in json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 def execute(name, profile, output):
     """Runs a notebook with a profile's parameters.
 
@@ -107,7 +116,8 @@ def execute(name, profile, output):
             kept beside it as `NN-name.failed.ipynb`, out of the book's way.
 
     Raises:
-        InputError: No such notebook, it is damaged, or a cell failed: which one, and its error.
+        InputError: No such notebook, it is damaged, the output is a file that was not made here,
+            or a cell failed: which one, and its error.
         ChildProcessError: The machine ended the kernel.
     """
     import papermill
@@ -120,6 +130,8 @@ def execute(name, profile, output):
     # unknown ones; what else it has to say is said below.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     output = Path(output)
+    if output.exists() and not _is_executed(output):
+        raise InputError(f"{output} is there and no chapter was run into it: give another name")
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     with files.replacing(output) as temporary:
         try:

@@ -202,6 +202,7 @@ class Run:
         predictions = columns.read(path, PREDICTIONS)
         with reading(path):
             self._refuse_cut(predictions, "answers")
+            _refuse_twice(predictions, ["split", "file", "copy"])
         return predictions
 
     def _refuse_cut(self, table, fact):
@@ -414,6 +415,8 @@ def keep(runs, folder):
     for run in runs:
         target = Path(folder) / run.experiment / run.arm
         target.mkdir(parents=True, exist_ok=True)
+        if not _is_copy(target, run):  # tests of another network say nothing of this one
+            shutil.rmtree(target / "external", ignore_errors=True)
         is_real = run.finished and run.info["cohort"] != "phantom"
         network = run.folder / "model.keras"
         is_small = is_real and network.exists() and network.stat().st_size <= RELEASED
@@ -430,6 +433,12 @@ def keep(runs, folder):
                 np.save(temporary, mean_heatmaps(run))
         written.append(target)
     return written
+
+
+def _is_copy(folder, run):
+    """Returns whether a folder holds a copy of a run."""
+    facts = folder / "run.json"
+    return facts.exists() and facts.read_bytes() == (run.folder / "run.json").read_bytes()
 
 
 def write_test(folder, tables):
@@ -465,12 +474,21 @@ def _counted(path, checks, empty=False):
     with reading(path):
         if len(table) != counts[path.stem]:
             raise ValueError(f"{len(table)} rows for {counts[path.stem]!r} of {COUNTS}")
+        if path.stem == "predictions":
+            _refuse_twice(table, ["file"])
     return table
 
 
+def _refuse_twice(table, keys):
+    """Raises ValueError where a radiograph is in a table twice."""
+    twice = table.duplicated(keys)
+    if twice.any():
+        file = printable(str(table.loc[twice.idxmax(), "file"]))[:80]
+        raise ValueError(f"{file} is in it twice")
+
+
 def _keep_elsewhere(run, target):
-    """Copies what a run made of cohorts from elsewhere, in the place of what was there before."""
-    shutil.rmtree(target / "external", ignore_errors=True)
+    """Copies what a run made of cohorts from elsewhere."""
     for name in run.external:
         for path in (run.folder / "external" / name).iterdir():
             if path.name in ELSEWHERE:
@@ -536,10 +554,25 @@ def pack(folder, path):
     if ".." in place.parts or not place.is_relative_to(root()):
         raise InputError(f"{folder} is not in {root()}: a run is packed where it was made")
     place = place.relative_to(root())
+    if not _PLACE.fullmatch(str(place / "run.json")):
+        raise InputError(
+            f"{folder} is no runs/STUDY/EXPERIMENT/ARM: a run is packed where it was made"
+        )
+    if Path(path).exists() and not _is_packed(path):
+        raise InputError(f"{path} is there and is no packed run: give another name")
+    tests = (f"external/{name}/{file}" for name in load(folder).external for file in ELSEWHERE)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
-        for name in ("run.json", *LEFT):
+        for name in ("run.json", *LEFT, *tests):
             if (folder / name).exists():
                 packed.write(folder / name, place / name)
+
+
+def _is_packed(path):
+    """Returns whether a file is one that `pack` wrote, and may be written over."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as packed:
+        return any(_PLACE.fullmatch(name) for name in packed.namelist())
 
 
 def unpack(path):
@@ -565,7 +598,12 @@ def unpack(path):
             raise ValueError("its run.json is longer than a megabyte")
         place, facts = Path(told).parent, packed.read(told)
         _check_facts(json.loads(facts), path)
-        others = set(packed.namelist()) - {str(place / name) for name in ("run.json", *LEFT)}
+        known = {str(place / name) for name in ("run.json", *LEFT)}
+        others = [
+            name
+            for name in packed.namelist()
+            if name not in known and not _TEST.fullmatch(name.removeprefix(f"{place}/"))
+        ]
         if others:
             raise ValueError(f"it holds {printable(min(others))[:80]!r}, which is of no run")
         folder = root() / place
@@ -610,6 +648,11 @@ def check(run):
 
 _LARGEST = 2**34
 """Bytes of a packed run at most: ten times the largest network with a large study's heatmaps."""
+
+_TEST = re.compile(
+    r"external/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/(" + "|".join(map(re.escape, ELSEWHERE)) + ")"
+)
+"""Names of what a run made of cohorts from elsewhere."""
 
 _PLACE = re.compile(r"runs/[^/.][^/]*/[^/.][^/]*/[^/.][^/]*/run\.json")
 """Where a run lies in a study, and its packed run.json too: runs/STUDY/EXPERIMENT/ARM/run.json."""
