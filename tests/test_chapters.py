@@ -189,12 +189,14 @@ def test_what_the_heatmaps_showed_is_told_in_words(studied, monkeypatch):
     assert "the two are less alike than heatmaps of two different radiographs (0.25)" in said
     assert "guided saliency is 0.75: the two networks' heatmaps of one radiograph are more" in said
     assert "one taught nonsense it is 0.50: about as alike as two radiographs'." in said
+    assert "learnt: Efficient, guided saliency (rank correlation 0.90, two radiographs 0.25)." in said
+    assert f"no more alike than those of two different radiographs: {cam} (rank" in said
     monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[:4]))
-    assert "No deep network was run, so Grad-CAM was not tried" in sentences(read("11-sanity"))
+    assert "No deep network was trained enough, so Grad-CAM was not tried" in sentences(read("11-sanity"))
     monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[4:]))
     said = sentences(read("11-sanity"))
-    assert "Efficient was not run, so guided saliency was not tried." in said
-    assert "Efficient was not run, so it was not trained again." in said
+    assert "Efficient was not trained enough, so guided saliency was not tried." in said
+    assert "Efficient had not learnt enough, so it was not trained again." in said
 
 
 def test_the_papers_layer_and_ours_are_compared_in_words(studied, monkeypatch):
