@@ -41,6 +41,24 @@ SPLIT_LABELS = {
 }
 """How a split is called in a caption."""
 
+COHORTS = {
+    "phantom": "phantoms, simulated radiographs whose truth is known",
+    "coronahack": "the paper's radiographs",
+    "folder": "your own radiographs",
+}
+"""What a reader is told of the radiographs of each `Profile.cohort`."""
+
+FACTS = {
+    "age_group": "age group",
+    "bytes_per_pixel": "bytes per pixel",
+    "format": "file format",
+    "mode": "colour or grey",
+    "mean": "mean grey",
+    "deviation": "contrast (spread of greys)",
+    "sharpness": "sharpness (fine detail)",
+}
+"""What readers see for facts of a file (see `audit.facts`); the others are called as they are."""
+
 COVERED = {
     "none": "nothing covered",
     "lungs": "lungs covered",

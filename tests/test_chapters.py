@@ -9,8 +9,9 @@ import jupytext
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.display import Markdown
 
-from cxrlib import study
+from cxrlib import labels, study
 from cxrlib.heatmaps import sanity
 from cxrlib.pages import tables
 from cxrlib.study import runs
@@ -98,7 +99,7 @@ def test_an_experiments_chapter_speaks_for_the_arm_with_the_lowest_validation_lo
     assert f"all five of its answers are right for {harsh:.1f} % (" in said
     assert "the commonest group would be right for 25.0 %." in said
     assert "of the COVID radiographs, which show 5 patients on 5 test images." in said
-    assert "no arm that starts from them ran" in said
+    assert "no network ran from both starts" in said
 
 
 def test_the_front_page_says_what_real_radiographs_showed_and_then_what_ran_here(studied):
@@ -189,12 +190,15 @@ def test_what_the_heatmaps_showed_is_told_in_words(studied, monkeypatch):
     assert "the two are less alike than heatmaps of two different radiographs (0.25)" in said
     assert "guided saliency is 0.75: the two networks' heatmaps of one radiograph are more" in said
     assert "one taught nonsense it is 0.50: about as alike as two radiographs'." in said
+    assert "Efficient, guided saliency (rank correlation 0.90, two radiographs 0.25)." in said
+    assert f"no more alike than those of two different radiographs: {cam} (rank" in said
     monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[:4]))
-    assert "No deep network was run, so Grad-CAM was not tried" in sentences(read("11-sanity"))
+    said = sentences(read("11-sanity"))
+    assert "No deep network was trained enough, so Grad-CAM was not tried" in said
     monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[4:]))
     said = sentences(read("11-sanity"))
-    assert "Efficient was not run, so guided saliency was not tried." in said
-    assert "Efficient was not run, so it was not trained again." in said
+    assert "Efficient was not trained enough, so guided saliency was not tried." in said
+    assert "Efficient had not learnt enough, so it was not trained again." in said
 
 
 def test_the_papers_layer_and_ours_are_compared_in_words(studied, monkeypatch):
@@ -207,6 +211,35 @@ def test_the_papers_layer_and_ours_are_compared_in_words(studied, monkeypatch):
     monkeypatch.setattr(sanity, "layer_choice", lambda *asked: choice)
     said = sentences(read("02-experiment-a"))
     assert re.search(r"is [−.\d]+ \([−.\d]+ to [−.\d]+\) over 15 radiographs for ResNet-50", said)
+
+
+@pytest.mark.parametrize("state", [runs.FINISHED, runs.NOT_RUN])
+def test_a_chapters_answer_has_the_numbers_and_says_what_did_not_run(studied, state):
+    made = studied(state=state, reason="weights unavailable")
+    for chapter in OF_RUNS[1:]:
+        answer = sentences(read(chapter)).partition("**Answer.**")[2]
+        assert re.search(r"\d\.\d|\d arms", answer), chapter
+    harsh = labels.per_cent(*made["B", "efficient"].measure("accuracy"))
+    said = sentences(read("03-experiment-b"))
+    assert (sentences([Markdown(harsh)]) in said) == (state == runs.FINISHED)
+    assert ("No arm of Experiment B was trained" in said) == (state == runs.NOT_RUN)
+
+
+def test_the_data_says_what_is_a_phantom_and_what_the_border_tells(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    few = {"normal": 12, "virus": 6, "bacteria": 6, "covid": 6, "image_size": 121}
+    said = sentences(read("01-data", **few))
+    assert "The radiographs of this copy are phantoms" in said
+    assert re.search(r"Tested by patient, the border has an AUC of 0\.\d\d \(", said)
+    assert re.search(r"\d of \d test radiographs show a patient who also has one in tra", said)
+    assert re.search(r"\*\*Answer\.\*\* The paper's networks see 2,858 radiographs, 58 w", said)
+
+
+def test_several_seeds_have_a_table_and_one_has_none(studied):
+    studied()
+    seeds = "the mean ± standard deviation over seeds"
+    assert seeds not in captions(read("02-experiment-a"))
+    assert seeds in captions(read("02-experiment-a", more_seeds=[719]))
 
 
 def captions(shown):
@@ -223,7 +256,7 @@ def test_captions_say_what_they_are_about(studied):
 
 def test_captions_name_the_split(studied):
     studied()
-    assert captions(read("02-experiment-a")).count("split by image, as in the paper") == 4
+    assert captions(read("02-experiment-a")).count("split by image, as in the paper") == 3
     folded = captions(read("02-experiment-a", split="by-patient", folds=2))
     assert folded.count("split by patient, fold 1 of 2") == 3
     assert "2 folds of patients, pooled" in folded

@@ -46,7 +46,7 @@ def test_frontal_radiographs_with_a_finding_that_settles_the_targets_are_kept(co
     assert list(cohen["group"]) == ["covid", "covid", "other", "normal"]
 
 
-def test_pneumonia_by_a_fungus_is_pneumonia_and_neither_viral_nor_bacterial(cohen):
+def test_fungal_pneumonia_is_pneumonia_and_neither_viral_nor_bacterial(cohen):
     assert cohen.loc["c.jpg", list(TARGETS)].tolist() == [0, 1, 0, 0, 0]
     assert cohen.loc["a.jpg", list(TARGETS)].tolist() == [0, 1, 1, 0, 1]
 

@@ -120,6 +120,13 @@ def test_facts_without_a_measurable_association_are_left_out_of_the_grid():
     assert [label.get_text() for label in axis.get_yticklabels()] == ["source"]
 
 
+def test_facts_of_files_are_named_as_a_reader_would_ask_for_them():
+    rows = [(fact, t, 0.5) for fact in ("view", "mode", "deviation") for t in TARGETS]
+    table = pd.DataFrame(rows, columns=["fact", "target", "strength"])
+    shown = [label.get_text() for label in figures.confounders(table).axes[0].get_yticklabels()]
+    assert shown == ["view", "colour or grey", "contrast (spread of greys)"]
+
+
 def test_models_without_anatomy_have_a_row_for_each_target_and_view():
     table = pd.DataFrame(
         {

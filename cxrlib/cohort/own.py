@@ -21,7 +21,7 @@ OPTIONAL = ("publication", "view", "age_group")
 SPLITS = ("train", "validation", "test")
 
 OTHER = "other"
-"""The group of radiographs whose targets are those of no group: pneumonia by a fungus, say."""
+"""The group of radiographs whose targets are those of no group: fungal pneumonia, say."""
 
 KNOWN = ("file", "group", "patient", "source", *OPTIONAL, "split", *TARGETS)
 """Columns of a table that mean something here."""

@@ -537,7 +537,8 @@ def confounders(table):
     figure, axis = plt.subplots(figsize=(WIDTH, 0.36 * len(strength) + 1.1))
     shades = {"cmap": "Blues", "vmin": 0, "vmax": 1, "annot": True, "fmt": ".2f"}
     sns.heatmap(strength, ax=axis, linewidths=1, cbar=False, annot_kws={"size": 9}, **shades)
-    names = [name.get_text().replace("_", " ") for name in axis.get_yticklabels()]
+    names = [name.get_text() for name in axis.get_yticklabels()]
+    names = [labels.FACTS.get(name, name) for name in names]
     axis.set_yticklabels(names, rotation=0)
     axis.set(xlabel="", ylabel="")
     axis.xaxis.tick_top()

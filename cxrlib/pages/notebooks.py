@@ -1,6 +1,7 @@
 """The notebooks: which there are, their parameters checked, their execution."""
 
 import ast
+import contextlib
 import dataclasses
 import json
 import logging
@@ -98,12 +99,14 @@ def begin(namespace):
     return profiles.from_mapping({name: namespace[name] for name in given if name in namespace})
 
 
-def _is_executed(path):
-    """Returns whether a file is an executed notebook, and may be written over."""
-    try:
-        return "papermill" in json.loads(path.read_text(encoding="utf-8"))["metadata"]
-    except (ValueError, KeyError, TypeError):
-        return False
+def _refuse_other(path):
+    """Refuses to write over a file that is no executed notebook."""
+    if not path.exists():
+        return
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        if "papermill" in json.loads(path.read_text(encoding="utf-8"))["metadata"]:
+            return
+    raise InputError(f"{path} is there and no chapter was run into it: give another name")
 
 
 def execute(name, profile, output):
@@ -129,21 +132,13 @@ def execute(name, profile, output):
     # Papermill warns of parameters that a notebook does not declare, of which `begin` refuses the
     # unknown ones; what else it has to say is said below.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    output = Path(output)
-    if output.exists() and not _is_executed(output):
-        raise InputError(f"{output} is there and no chapter was run into it: give another name")
+    _refuse_other(Path(output))
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
-    with files.replacing(output) as temporary:
+    options = {"kernel_name": "python3", "cwd": files.root(), "progress_bar": False}
+    options["extra_arguments"] = ["--log-level=ERROR"]  # the kernel's remarks on its transport
+    with files.replacing(Path(output)) as temporary:
         try:
-            papermill.execute_notebook(
-                source,
-                temporary,
-                parameters=_changed(profile),
-                kernel_name="python3",
-                cwd=files.root(),
-                progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],  # the kernel's remarks on its transport
-            )
+            papermill.execute_notebook(source, temporary, _changed(profile), **options)
         except papermill.PapermillExecutionError as error:
             failed.parent.mkdir(exist_ok=True)
             temporary.replace(failed)
