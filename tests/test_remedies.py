@@ -8,6 +8,7 @@ import pytest
 
 from cxrlib import phantom
 from cxrlib.errors import InputError
+from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
 from cxrlib.shortcuts import remedies
 from cxrlib.targets import TARGETS
@@ -104,3 +105,42 @@ def test_effects_are_taken_seed_by_seed_against_the_network_without_a_remedy():
     assert found.loc[("marks", "c", 1), "gained"] == pytest.approx(0.2)
     assert found.loc[("nothing", "c", 1), "gained"] == pytest.approx(-0.05)
     assert found.loc[("marks", "none", 2), "closed"] == 0
+
+
+def made_up(seeds, gap):
+    """Effects of networks that were never trained: a gap for each remedy where marks are tied."""
+    rows = []
+    for shortcut in ("nothing", "marks", "source"):
+        for remedy in remedies.REMEDIES:
+            for seed in seeds:
+                lost = gap.get(remedy, 0.3) if shortcut != "nothing" else 0
+                random = 0.9 - lost - 0.1 * (remedy == "lungs alone") + 0.001 * seed
+                rows.append((shortcut, remedy, seed, "tied", random + lost))
+                rows.append((shortcut, remedy, seed, "random", random))
+    table = pd.DataFrame(rows, columns=["shortcut", "remedy", "seed", "version", "auc"])
+    return remedies.effects(table.assign(target="all"))
+
+
+def test_a_remedy_mends_where_next_to_nothing_of_the_gap_is_left_and_costs_where_nothing_is_tied():
+    told = shown.verdicts(made_up(range(3), {"c": 0.02, "lungs alone": 0.0}))
+    c, alone = (remedies.REMEDIES[name].says for name in ("c", "lungs alone"))
+    assert told == {"marks": [c, alone], "source": [c, alone], "costs": [alone]}
+
+
+def test_of_one_seed_nothing_is_said_to_mend():
+    told = shown.verdicts(made_up([1], {"c": 0.0}))
+    assert told == {"marks": [], "source": [], "costs": []}
+
+
+def test_the_table_has_a_row_a_remedy_and_a_dash_where_none_was_trained():
+    effects = made_up(range(3), {"c": 0.02})
+    table = shown.table(effects[(effects["shortcut"] != "source") | (effects["remedy"] == "none")])
+    assert table["Remedy"].tolist() == [remedy.says for remedy in remedies.REMEDIES.values()]
+    assert table["Source: gap"].ne("–").sum() == 1
+    assert table.loc[0, "Marks: gap"].startswith("0.30 (")
+
+
+def test_the_figure_has_a_row_a_remedy_and_a_colour_a_shortcut():
+    drawn = shown.figure(made_up(range(2), {}))
+    assert len(drawn.axes[0].get_yticklabels()) == len(remedies.REMEDIES)
+    assert len(drawn.legends[0].get_texts()) == 3
