@@ -268,7 +268,7 @@ def test_tables_have_a_row_a_run_and_cohort_and_covid_last(tmp_path):
     assert found["Radiographs"].tolist() == [4, 2]
     shares = tables.called([run])
     assert list(shares)[3:] == ["Normal", "Virus", "Other", "COVID"]
-    assert shares["COVID"][0].startswith("50.0\u00a0(") and shares["COVID"][0].endswith("of 2")
+    assert shares["COVID"][0].startswith("50\u00a0(") and shares["COVID"][0].endswith("of 2")
     assert shares["COVID"][1] == "–"
 
 

@@ -608,16 +608,16 @@ def called(runs, target="COVID"):
         target: One of `shortcuts.external.CALLED`.
 
     Returns:
-        A row a run and cohort, a column a group, COVID last: per cent, and of how many.
+        A row a run and cohort, a column a group, COVID last: whole per cent, and of how many.
     """
     rows = []
     for run in runs:
         for name, predictions in run.external.items():
             cells = dict(zip(("Arm", "Trained", "Cohort"), _tested(run, name)))
             for row in elsewhere.called(predictions).query("target == @target").itertuples():
-                cells[GROUP_LABELS[row.group]] = (
-                    f"{interval(row.share, row.low, row.high)} of {row.n}"
-                )
+                share, *ends = (f"{100 * v:.0f}" for v in (row.share, row.low, row.high))
+                around = "\u2060–\u2060".join(ends)  # never broken over lines
+                cells[GROUP_LABELS[row.group]] = f"{share}\u00a0({around}) of {row.n}"
             rows.append(cells)
     order = ["Arm", "Trained", "Cohort", *GROUP_LABELS.values()]
     found = pd.DataFrame(rows, columns=order).dropna(axis=1, how="all")
