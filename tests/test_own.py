@@ -182,6 +182,31 @@ def test_a_patient_in_several_spellings_is_one(written):
     assert len({rule(name) for name in written}) == 1
 
 
+ALIKE = [
+    ("001", "1"), ("'7", "7"), ("P-01", "P\u201301"), ("P-01", "p1"), ("P 1", "P1"),
+    ("O'Neil", "ONeil"), ("P\u22121", "P_01"), ("7\u2019", "7"), ("2020-01-05", "2020 1 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["patient", "publication"])
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_names_that_might_be_one_are_kept_apart_and_said(tmp_path, column, one, other):
+    text = f"file;group;{column}\na.png;normal;{one}\nb.png;covid;{other}\nc.png;virus;X9\n"
+    table = listing(tmp_path, text)
+    made, said = read(table)
+    assert list(made[column]) == [one, other, "X9"]
+    assert f"2 rows: {column} {one!r} and {other!r} are kept apart: write them alike" in said
+    assert "are kept apart" in cohort.changes(table)["now"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1-11", "11-1"), ("10", "1"), ("1.05", "1.5"), ("P0", "P"), ("0", "00a")]
+)
+def test_names_that_differ_otherwise_are_two_without_a_word(tmp_path, one, other):
+    text = f"file;group;patient\na.png;normal;{one}\nb.png;covid;{other}\n"
+    assert "kept apart" not in read(listing(tmp_path, text))[1]
+
+
 @given(st.text())
 def test_cleaning_twice_is_cleaning_once(text):
     assert tables.clean(tables.clean(text)) == tables.clean(text)
@@ -215,6 +240,24 @@ def test_a_file_in_two_spellings_is_one_and_that_is_said(tmp_path):
 def test_whole_and_relative_paths_of_a_file_are_one(tmp_path):
     made, _ = read(listing(tmp_path, f"file,group\na.png,normal\n{tmp_path / 'a.png'},normal\n"))
     assert list(made["file"]) == ["a.png"]
+
+
+def test_a_link_to_a_listed_file_is_that_file(tmp_path):
+    table = listing(tmp_path, "file,group\na.png,normal\nln.png,normal\nb.png,covid\n")
+    (tmp_path / "ln.png").symlink_to("a.png")
+    made, said = read(table)
+    assert list(made["file"]) == ["a.png", "b.png"]
+    assert "1 row: file 'ln.png' is the file 'a.png'" in said
+    table.write_text("file,group,patient\nln.png,normal,P1\na.png,normal,P2\n")
+    with pytest.raises(InputError, match="ln.png is listed twice"):
+        cohort.read_folder(table)
+
+
+def test_a_link_to_a_file_that_is_not_listed_is_a_file(tmp_path):
+    table = listing(tmp_path, "file,group\nln.png,normal\nb.png,covid\n")
+    (tmp_path / "ln.png").symlink_to("a.png")
+    made, said = read(table)
+    assert (list(made["file"]), said) == (["ln.png", "b.png"], "")
 
 
 def test_a_file_in_two_spellings_with_two_labels_is_refused(tmp_path):

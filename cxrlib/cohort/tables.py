@@ -155,6 +155,40 @@ def identifiers():
     return rule
 
 
+def note_alike(rows, names, notes):
+    """Notes identifiers that might be one: nobody can tell, so they are kept apart.
+
+    They differ in zeros before a number, dashes, underscores, apostrophes and spaces alone, as a
+    spreadsheet leaves them.
+
+    Args:
+        rows: DataFrame of str, as `normalise` returns it.
+        names: Columns of identifiers. One that is not there is passed over.
+        notes: List of `Note`, to be added to.
+    """
+    for name in [name for name in names if name in rows]:
+        spelt = pd.Series(rows[name].unique())
+        spelt = spelt[spelt != ""]
+        bare = spelt.map(_bare)
+        alike = spelt[bare.duplicated(keep=False)]
+        if len(alike):
+            first, second = spelt[bare == bare[alike.index[0]]][:2]
+            kept = f"and {second!r} are kept apart: write them alike if they are one"
+            notes.append(Note(name, int(rows[name].isin(alike).sum()), repr(first), kept))
+
+
+def _bare(name):
+    """Returns what two identifiers have in common that a person might take for one."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    joined = "".join(" " if _joins(c) else c for c in name)
+    apart = re.sub(r"(?<!\d) +| +(?!\d)", "", joined)  # 1-11 is not 11-1
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", apart)
+
+
+def _joins(c):
+    return c in " _'`\"\u2018\u2019\u02bc\u00b4\u2212" or unicodedata.category(c) == "Pd"
+
+
 def choice(*known, **others):
     """Returns a rule for cells that hold one of a few words, whatever their capitals.
 
