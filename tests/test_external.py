@@ -155,6 +155,18 @@ def test_a_test_takes_the_place_of_the_one_before_and_never_of_another_cohorts(
     assert len(run.external["mine"]) == 4
 
 
+@pytest.mark.parametrize(("shared", "alike"), [(0, 0), (1, 0), (4, 0), (5, 1), (8, 1)])
+def test_a_few_names_in_common_do_not_make_two_cohorts_one(run, shared, alike):
+    keep(run, "mine", predicted(["covid", "normal"] * 4))
+    names = [*run.external["mine"]["file"][:shared], *(f"other-{i}" for i in range(12 - shared))]
+    again = pd.DataFrame({"file": names})
+    if alike:
+        external._refuse_namesake(run, "mine", again)
+        return
+    with pytest.raises(InputError, match="mine holds other radiographs"):
+        external._refuse_namesake(run, "mine", again)
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a b", "é", "x" * 101, "a\n"])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
     with pytest.raises(InputError, match="is no name of a cohort: give one with --name"):

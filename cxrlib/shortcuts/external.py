@@ -293,8 +293,9 @@ def _pixels(run, radiographs):
 
 def _refuse_namesake(run, name, radiographs):
     """Refuses to write over what was made of another cohort that has the same name."""
-    there = run.external.get(name)
-    if there is not None and not set(there["file"]) & set(radiographs["file"]):
+    kept, here = run.external.get(name), set(radiographs["file"])
+    there = here if kept is None else set(kept["file"])
+    if 2 * len(there & here) <= min(len(there), len(here)):  # hospitals count from 1, too
         raise InputError(
             f"{run.folder / 'external' / name} holds other radiographs: give these another --name"
         )
