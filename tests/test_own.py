@@ -1,5 +1,8 @@
 """A user's table is read by one rule a column, whoever wrote it, and what changed is said."""
 
+import re
+import subprocess
+import sys
 import unicodedata
 import warnings
 from pathlib import Path
@@ -135,6 +138,52 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path, content):
     except InputError as error:
         assert "mine.csv" in str(error)
         assert "\n" not in str(error)
+
+
+MEMORY = """
+import resource, sys
+from cxrlib.cohort import tables
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(len(tables.read(sys.argv[1], ("file", "group"))[0]))
+except ValueError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("\n", "^1$"),
+        ("im/00000001.png,normal,PA,adult,and what else there is to say of it\n", r"^4\d{5}$"),
+        ("a\n", "has more than 500,000 rows: part it"),
+        ("\U0001f600" * 20 + "\n", r"^3\d{5}$"),
+        ("im/1.png," + "," * 90_000 + "\n", r"^3\d\d$"),
+    ],
+)
+def test_no_table_takes_more_than_512_megabytes(tmp_path, line, said):
+    size = int(tables.MEGABYTES * 1e6) - 200
+    content = "file,group,c,d,e\na.png,normal\n" + line * (size // len(line.encode()))
+    (tmp_path / "mine.csv").write_text(content, encoding="utf-8")
+    code = [sys.executable, "-c", MEMORY, str(tmp_path / "mine.csv")]
+    outcome = subprocess.run(code, capture_output=True, text=True, check=True)
+    told, taken = outcome.stdout.splitlines()
+    assert re.search(said, told) and float(taken) < 512
+
+
+def test_a_table_that_is_too_large_is_told_with_its_mend(tmp_path):
+    table = listing(tmp_path, ROWS + "\n" * int(tables.MEGABYTES * 1e6))
+    with pytest.raises(InputError, match=r"mine\.csv has more than 30 MB: .* part it"):
+        cohort.read_folder(table)
+
+
+def test_empty_rows_count_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS", 2)
+    made, said = read(listing(tmp_path, "\n,\n" + ROWS.replace("b.png", "\n,\nb.png") + ",\n" * 9))
+    assert list(made["file"]) == ["a.png", "b.png"]
+    assert "10 rows: empty, left out" in said
 
 
 # Cells
