@@ -1,5 +1,6 @@
 """A user's own radiographs, listed in a table: read by one rule a column, and checked."""
 
+import functools
 import posixpath
 import re
 import warnings
@@ -209,7 +210,10 @@ def _rules(folder):
 
 def _same_files(folder, names, notes):
     """Calls each file as where it comes first, also where it is named in full or through a link."""
-    places = [posixpath.realpath(folder / name) if name else "" for name in names]
+    real = functools.cache(posixpath.realpath)  # of folders, each looked up once
+    parts = [posixpath.split(folder / name) for name in names]
+    whole = [posixpath.join(real(place), last) for place, last in parts]
+    places = [posixpath.realpath(path) if posixpath.islink(path) else path for path in whole]
     spelt = dict(zip(reversed(places), reversed(list(names))))
     first = pd.Series([spelt[place] for place in places], names.index)
     other = names != first
