@@ -429,7 +429,7 @@ def explain(
         _ending(output, ".png")
     asked = _run(run)
     found = predictions.explain(asked, image, target, method)
-    named = output or Path(f"{image.stem}-{found['target']}.png")
+    named = output or Path(f"{files.shortened(image.stem, 200)}-{found['target']}.png")
     output = predictions.write_png(found["overlay"], named, another=output is None)
     _say_table(found["probabilities"], float_format="{:.3f}".format)
     _say(f"{output} shows where the run finds {found['target']}.", *predictions.lines(asked))
@@ -623,8 +623,7 @@ def _show_warning(others, message, category, *where, **how):
 
 def main():
     """Runs the command; bad input ends in one line and status 2, the machine's want in status 1."""
-    for stream in (sys.stdout, sys.stderr):  # names are bytes: some no terminal can print
-        stream.reconfigure(errors="backslashreplace")
+    _open_streams()
     warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     try:
         app()
@@ -638,6 +637,14 @@ def main():
         if end.code == STOPPED:
             _say("cxr: stopped; what is finished is kept, run it again to go on", file=sys.stderr)
         raise
+
+
+def _open_streams():
+    """Lets output take any name, also those that no terminal can print, and be closed (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - it stays open
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _fail(message, status):

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 
 from cxrlib.errors import InputError, printable
 
-_HOST = re.sub(r"\W", "_", socket.gethostname())
+_HOST = re.sub(r"\W", "_", socket.gethostname())[:64]
+_SHORT, _DIGEST = 100, 8
 
 
 def root():
@@ -55,8 +56,9 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}{path.suffix}")
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.{_HOST}-*{path.suffix}"):
+    stem = f".{shortened(path.stem, _SHORT)}.{_HOST}"
+    temporary = path.with_name(f"{stem}-{os.getpid()}{path.suffix}")
+    for left in path.parent.glob(f"{glob.escape(stem)}-*{glob.escape(path.suffix)}"):
         if not _is_alive(left.name.removesuffix(path.suffix).rpartition("-")[2]):
             left.unlink(missing_ok=True)
     try:
@@ -68,6 +70,18 @@ def replacing(path):
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def shortened(name, most):
+    """Returns a name of so many bytes at most: a long one ends in its digest instead.
+
+    File systems take 255 bytes, and something may have to be added.
+    """
+    written = os.fsencode(name)
+    if len(written) <= most:
+        return name
+    digest = hashlib.sha256(written).hexdigest()[:_DIGEST]
+    return written[: most - _DIGEST - 1].decode("utf-8", "ignore") + f"-{digest}"
 
 
 @contextlib.contextmanager
@@ -145,7 +159,7 @@ def locked(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    with path.with_name(f".{shortened(path.name, 2 * _SHORT)}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -57,6 +57,15 @@ def profile(project, **changed):
     return ("--profile", "profiles/odd.yml")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(("arguments", "status"), [("--version", 0), ("show nowhere", 2)])
+def test_a_closed_output_is_no_fault(closed, arguments, status, tmp_path):
+    command = f"{sys.executable} -c 'from cxrlib import cli; cli.main()' {arguments} {closed}"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert ended.returncode == status, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
 def test_help_needs_no_tensorflow():
     code = (
         "import sys, cxrlib.cli\n"

@@ -155,6 +155,18 @@ def test_a_test_takes_the_place_of_the_one_before_and_never_of_another_cohorts(
     assert len(run.external["mine"]) == 4
 
 
+@pytest.mark.parametrize(("shared", "alike"), [(0, 0), (1, 0), (4, 0), (5, 1), (8, 1)])
+def test_a_few_names_in_common_do_not_make_two_cohorts_one(run, shared, alike):
+    keep(run, "mine", predicted(["covid", "normal"] * 4))
+    names = [*run.external["mine"]["file"][:shared], *(f"other-{i}" for i in range(12 - shared))]
+    again = pd.DataFrame({"file": names})
+    if alike:
+        external._refuse_namesake(run, "mine", again)
+        return
+    with pytest.raises(InputError, match="mine holds other radiographs"):
+        external._refuse_namesake(run, "mine", again)
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "a b", "é", "x" * 101, "a\n"])
 def test_a_name_that_is_none_is_refused(name, tmp_path):
     with pytest.raises(InputError, match="is no name of a cohort: give one with --name"):
@@ -205,7 +217,8 @@ def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_te
     (outlines / "lung_masks").mkdir(parents=True)
     half = np.zeros((130, 130), np.uint8)
     half[:, :65] = 255
-    for name, mask in (("0", half), ("2", 0 * half + 255)):
+    nearly_all = np.where(np.arange(130)[:, None] < 13, half * 0, np.uint8(255))
+    for name, mask in (("0", half), ("2", nearly_all)):
         cv2.imwrite(str(outlines / "lung_masks" / f"{name}.png"), mask)
     raw = runs.Run(run.folder, {**run.info, "treatment": "raw"})
     external.test(raw, collection, outlines=outlines)

@@ -63,6 +63,27 @@ def test_the_temporary_name_keeps_the_ending(tmp_path):
         temporary.touch()
 
 
+@pytest.mark.parametrize("stem", ["n" * 251, "é" * 125, "[*]" * 83])
+def test_a_name_as_long_as_a_file_system_takes_can_be_written_and_is_cleared(tmp_path, stem):
+    path = tmp_path / f"{stem}.zip"
+    with files.replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    left = temporary.with_name(temporary.name.replace(f"-{os.getpid()}", "-gone"))
+    left.touch()
+    with files.replacing(path) as temporary:
+        temporary.touch()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_shortened_name_stays_its_own():
+    long = ["x" * 300 + end for end in "ab"]
+    assert files.shortened("short", 50) == "short"
+    short = [files.shortened(name, 50) for name in long]
+    assert {len(name) for name in short} == {50} and len(set(short)) == 2
+    assert len(os.fsencode(files.shortened("é\udcff" * 300, 50))) <= 50
+
+
 def test_a_file_is_digested_by_content_and_read_again_only_when_it_changed(tmp_path, monkeypatch):
     (tmp_path / "Snakefile").touch()
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,8 @@
 """A user's table is read by one rule a column, whoever wrote it, and what changed is said."""
 
+import re
+import subprocess
+import sys
 import unicodedata
 import warnings
 from pathlib import Path
@@ -137,6 +140,52 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path, content):
         assert "\n" not in str(error)
 
 
+MEMORY = """
+import resource, sys
+from cxrlib.cohort import tables
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    print(len(tables.read(sys.argv[1], ("file", "group"))[0]))
+except ValueError as error:
+    print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("\n", "^1$"),
+        ("im/00000001.png,normal,PA,adult,and what else there is to say of it\n", r"^4\d{5}$"),
+        ("a\n", "has more than 500,000 rows: part it"),
+        ("\U0001f600" * 20 + "\n", r"^3\d{5}$"),
+        ("im/1.png," + "," * 90_000 + "\n", r"^3\d\d$"),
+    ],
+)
+def test_no_table_takes_more_than_512_megabytes(tmp_path, line, said):
+    size = int(tables.MEGABYTES * 1e6) - 200
+    content = "file,group,c,d,e\na.png,normal\n" + line * (size // len(line.encode()))
+    (tmp_path / "mine.csv").write_text(content, encoding="utf-8")
+    code = [sys.executable, "-c", MEMORY, str(tmp_path / "mine.csv")]
+    outcome = subprocess.run(code, capture_output=True, text=True, check=True)
+    told, taken = outcome.stdout.splitlines()
+    assert re.search(said, told) and float(taken) < 512
+
+
+def test_a_table_that_is_too_large_is_told_with_its_mend(tmp_path):
+    table = listing(tmp_path, ROWS + "\n" * int(tables.MEGABYTES * 1e6))
+    with pytest.raises(InputError, match=r"mine\.csv has more than 30 MB: .* part it"):
+        cohort.read_folder(table)
+
+
+def test_empty_rows_count_for_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROWS", 2)
+    made, said = read(listing(tmp_path, "\n,\n" + ROWS.replace("b.png", "\n,\nb.png") + ",\n" * 9))
+    assert list(made["file"]) == ["a.png", "b.png"]
+    assert "10 rows: empty, left out" in said
+
+
 # Cells
 
 
@@ -182,6 +231,31 @@ def test_a_patient_in_several_spellings_is_one(written):
     assert len({rule(name) for name in written}) == 1
 
 
+ALIKE = [
+    ("001", "1"), ("'7", "7"), ("P-01", "P\u201301"), ("P-01", "p1"), ("P 1", "P1"),
+    ("O'Neil", "ONeil"), ("P\u22121", "P_01"), ("7\u2019", "7"), ("2020-01-05", "2020 1 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["patient", "publication"])
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_names_that_might_be_one_are_kept_apart_and_said(tmp_path, column, one, other):
+    text = f"file;group;{column}\na.png;normal;{one}\nb.png;covid;{other}\nc.png;virus;X9\n"
+    table = listing(tmp_path, text)
+    made, said = read(table)
+    assert list(made[column]) == [one, other, "X9"]
+    assert f"2 rows: {column} {one!r} and {other!r} are kept apart: write them alike" in said
+    assert "are kept apart" in cohort.changes(table)["now"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1-11", "11-1"), ("10", "1"), ("1.05", "1.5"), ("P0", "P"), ("0", "00a")]
+)
+def test_names_that_differ_otherwise_are_two_without_a_word(tmp_path, one, other):
+    text = f"file;group;patient\na.png;normal;{one}\nb.png;covid;{other}\n"
+    assert "kept apart" not in read(listing(tmp_path, text))[1]
+
+
 @given(st.text())
 def test_cleaning_twice_is_cleaning_once(text):
     assert tables.clean(tables.clean(text)) == tables.clean(text)
@@ -215,6 +289,24 @@ def test_a_file_in_two_spellings_is_one_and_that_is_said(tmp_path):
 def test_whole_and_relative_paths_of_a_file_are_one(tmp_path):
     made, _ = read(listing(tmp_path, f"file,group\na.png,normal\n{tmp_path / 'a.png'},normal\n"))
     assert list(made["file"]) == ["a.png"]
+
+
+def test_a_link_to_a_listed_file_is_that_file(tmp_path):
+    table = listing(tmp_path, "file,group\na.png,normal\nln.png,normal\nb.png,covid\n")
+    (tmp_path / "ln.png").symlink_to("a.png")
+    made, said = read(table)
+    assert list(made["file"]) == ["a.png", "b.png"]
+    assert "1 row: file 'ln.png' is the file 'a.png'" in said
+    table.write_text("file,group,patient\nln.png,normal,P1\na.png,normal,P2\n")
+    with pytest.raises(InputError, match="ln.png is listed twice"):
+        cohort.read_folder(table)
+
+
+def test_a_link_to_a_file_that_is_not_listed_is_a_file(tmp_path):
+    table = listing(tmp_path, "file,group\nln.png,normal\nb.png,covid\n")
+    (tmp_path / "ln.png").symlink_to("a.png")
+    made, said = read(table)
+    assert (list(made["file"]), said) == (["ln.png", "b.png"], "")
 
 
 def test_a_file_in_two_spellings_with_two_labels_is_refused(tmp_path):

@@ -25,8 +25,9 @@ import pytest
 from PIL import Image, features
 
 from cxrlib import cli
+from cxrlib.cohort import lungs
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.images import apart, decode, depth, lungs
+from cxrlib.images import apart, decode, depth
 from tests.test_decode import GREY, RADIOGRAPH, by_opencv, dicom, encoded
 from tests.test_dicom import seen
 

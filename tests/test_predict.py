@@ -215,6 +215,15 @@ def test_the_command_writes_the_overlay_and_prints_the_probabilities(
 
 
 @pytest.mark.slow
+def test_a_radiograph_of_a_very_long_name_is_explained(run, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / f"{'n' * 251}.png").write_bytes(files[0].read_bytes())
+    arguments = ("explain", f"{'n' * 251}.png", "--run", run.folder, "--target", "COVID")
+    assert cxr(monkeypatch, *arguments) == 0
+    assert len(list(tmp_path.glob("nnn*-COVID.png"))) == 1
+
+
+@pytest.mark.slow
 def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for i, folder in enumerate("ab"):

@@ -16,7 +16,7 @@ from cxrlib import cohort as cohorts
 from cxrlib import files, heatmaps, images, study
 from cxrlib.errors import InputError
 from cxrlib.networks import models
-from cxrlib.study import data, experiments, profiles
+from cxrlib.study import arms, data, experiments, profiles
 from cxrlib.targets import GROUPS
 from tests.conftest import make_finished, make_run
 
@@ -320,6 +320,21 @@ def test_a_namesake_on_other_data_is_refused_and_deletes_nothing(real, project):
     with pytest.raises(InputError, match="made from data 'data/kaggle'.*give it another name"):
         study.train(moved, moved.experiment("A"), arm)
     assert (where / "predictions.csv").exists()
+
+
+@pytest.mark.parametrize("code", [None, "x", 5, [], {}, {"answers": 1}, "absent"])
+def test_a_run_that_does_not_say_which_code_made_it_is_trained_again(real, project, code, capsys):
+    experiment = real.experiment("A")
+    arm = experiments.find_arm(experiment, "efficient")
+    where = study.run_folder(real, experiment, arm)
+    facts = study.inputs(real, experiment, arm) | {"code": code}
+    if code == "absent":
+        del facts["code"]
+    made = make_run(project / "made", arm=arm.name, **facts)
+    where.parent.mkdir(parents=True)
+    made.folder.rename(where)
+    assert arms.plan_arm(real, experiment, arm).info == {}
+    assert "is trained again: new" in capsys.readouterr().err and not where.exists()
 
 
 def test_what_a_run_is_made_from_follows_the_experiment_and_reads_back_the_same(tiny, project):

@@ -1,5 +1,6 @@
 """A user's own radiographs, listed in a table: read by one rule a column, and checked."""
 
+import functools
 import posixpath
 import re
 import warnings
@@ -120,9 +121,8 @@ def listed(table):
         raise InputError(f"{table} lists no radiographs: write a row each")
     written = rows["file"].copy()
     tables.normalise(rows, _rules(table.parent), notes)
-    places = [posixpath.abspath(table.parent / file) if file else "" for file in rows["file"]]
-    spelt = dict(zip(reversed(places), reversed(list(rows["file"]))))  # as where it comes first
-    rows["file"] = [spelt[place] for place in places]
+    tables.note_alike(rows, ("patient", "publication"), notes)
+    rows["file"] = _same_files(table.parent, rows["file"], notes)
     rows = _once(rows, written, notes)
     for name in ("split", "group"):  # a column that says nothing
         if name in rows and (rows[name] == "").all():
@@ -206,6 +206,21 @@ def _rules(folder):
         "split": tables.choice(*SPLITS, **_SPELLINGS),
         **dict.fromkeys(TARGETS, tables.answer),
     }
+
+
+def _same_files(folder, names, notes):
+    """Calls each file as where it comes first, also where it is named in full or through a link."""
+    real = functools.cache(posixpath.realpath)  # of folders, each looked up once
+    parts = [posixpath.split(folder / name) for name in names]
+    whole = [posixpath.join(real(place), last) for place, last in parts]
+    places = [posixpath.realpath(path) if posixpath.islink(path) else path for path in whole]
+    spelt = dict(zip(reversed(places), reversed(list(names))))
+    first = pd.Series([spelt[place] for place in places], names.index)
+    other = names != first
+    if other.any():
+        was, now = names[other.idxmax()], first[other.idxmax()]
+        notes.append(tables.Note("file", int(other.sum()), repr(was), f"is the file {now!r}"))
+    return first
 
 
 def _once(rows, written, notes):

@@ -338,6 +338,7 @@ def _covid_chestxray(root):
     rules = dict.fromkeys(("filename", "folder"), tables.clean)
     rules |= {"patientid": tables.identifiers(), "modality": tables.choice("X-ray", xray="X-ray")}
     tables.normalise(table, rules, notes)
+    tables.note_alike(table, ("patientid",), notes)
     table["view"] = table["view"].map(read_view)
     frontal = table["view"].isin(["PA", "AP"]) & (table["modality"] == "X-ray")
     left_out = [

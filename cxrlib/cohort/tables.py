@@ -19,7 +19,8 @@ from cxrlib.images import decode
 
 SEPARATORS = ",;\t|"
 
-MEGABYTES = 200
+MEGABYTES, ROWS = 30, 500_000
+"""What a table may have: within both, reading it takes less than 512 MB."""
 
 UNKNOWN = {
     "", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "unknown", "missing",
@@ -65,27 +66,32 @@ def read(path, known):
         out.
 
     Raises:
-        InputError: The file is no table, a known column is there twice, or a row has more cells
-            than there are columns.
+        InputError: The file is no table or too long a one, a known column is there twice, or a row
+            has more cells than there are columns.
     """
     text, notes = _text(Path(path))
     rows = _cells(path, text, known)
-    if not rows:
+    names = next(rows, (0, []))[1]
+    if not names:
         raise InputError(f"{path} is empty: it lists no radiographs")
-    (_, names), *body = [row for row in rows if row[1]]
-    columns = _columns(path, names, known)
-    filled = [(line, row) for line, row in body if any(map(clean, row))]
-    for line, row in filled:
+    columns, kept, empty = _columns(path, names, known), 0, 0
+    cells = {name: [] for name in columns}
+    for line, row in rows:
+        if not any(map(clean, row)):
+            empty += bool(row)
+            continue
         if any(map(clean, row[len(names) :])):
             raise InputError(
                 f"{path}, line {line}: {len(row)} cells for {len(names)} columns: put quotes around"
                 " cells that hold the separator"
             )
-    if len(filled) < len(body):
-        notes.append(Note("", len(body) - len(filled), "", "empty, left out"))
-    cells = {
-        name: [row[i] if i < len(row) else "" for _, row in filled] for name, i in columns.items()
-    }
+        kept += 1
+        if kept > ROWS:
+            raise InputError(f"{path} has more than {ROWS:,} rows: part it into several tables")
+        for name, i in columns.items():
+            cells[name].append(row[i] if i < len(row) else "")
+    if empty:
+        notes.append(Note("", empty, "", "empty, left out"))
     return pd.DataFrame(cells, dtype=object), notes
 
 
@@ -93,8 +99,8 @@ def columns(path, known):
     """Returns which of the known columns a file has; none where it is no table."""
     try:
         text = _text(Path(path))[0]
-        rows = _cells(path, text[: 1 << 16], known, first=True)
-        return set(_columns(path, rows[0][1], known)) if rows else set()
+        names = next(_cells(path, text[: 1 << 16], known), (0, []))[1]
+        return set(_columns(path, names, known))
     except InputError:
         return set()
 
@@ -130,6 +136,8 @@ def clean(cell):
 
     Characters without a width (a byte order mark, a soft hyphen) go, too.
     """
+    if cell.isascii():  # as most are: ten times as fast
+        return " ".join(cell.split())
     seen = (c for c in unicodedata.normalize("NFC", cell) if unicodedata.category(c) != "Cf")
     return " ".join("".join(seen).split())
 
@@ -153,6 +161,40 @@ def identifiers():
         return spellings.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
 
     return rule
+
+
+def note_alike(rows, names, notes):
+    """Notes identifiers that might be one: nobody can tell, so they are kept apart.
+
+    They differ in zeros before a number, dashes, underscores, apostrophes and spaces alone, as a
+    spreadsheet leaves them.
+
+    Args:
+        rows: DataFrame of str, as `normalise` returns it.
+        names: Columns of identifiers. One that is not there is passed over.
+        notes: List of `Note`, to be added to.
+    """
+    for name in [name for name in names if name in rows]:
+        spelt = pd.Series(rows[name].unique())
+        spelt = spelt[spelt != ""]
+        bare = spelt.map(_bare)
+        alike = spelt[bare.duplicated(keep=False)]
+        if len(alike):
+            first, second = spelt[bare == bare[alike.index[0]]][:2]
+            kept = f"and {second!r} are kept apart: write them alike if they are one"
+            notes.append(Note(name, int(rows[name].isin(alike).sum()), repr(first), kept))
+
+
+def _bare(name):
+    """Returns what two identifiers have in common that a person might take for one."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    joined = "".join(" " if _joins(c) else c for c in name)
+    apart = re.sub(r"(?<!\d) +| +(?!\d)", "", joined)  # 1-11 is not 11-1
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", apart)
+
+
+def _joins(c):
+    return c in " _'`\"\u2018\u2019\u02bc\u00b4\u2212" or unicodedata.category(c) == "Pd"
 
 
 def choice(*known, **others):
@@ -183,7 +225,10 @@ def _text(path):
     """Returns a file's text, and a note where its encoding had to be guessed."""
     try:
         if path.stat().st_size > MEGABYTES * 1e6:
-            raise InputError(f"{path} is larger than any table of radiographs: name the table")
+            raise InputError(
+                f"{path} has more than {MEGABYTES} MB: name the table of your radiographs, leave"
+                " columns out, or part it into several tables"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
@@ -216,10 +261,11 @@ def _encodings(content):
     return ["utf-8-sig", "cp1252", "latin-1"]
 
 
-def _cells(path, text, known, first=False):
-    """Parts a text into rows of cells, each with its line: the first not empty names the columns.
+def _cells(path, text, known):
+    """Yields the rows of cells of a text, each with its line, from the one that names the columns.
 
-    Parted where that gives the most columns that are known, or else the most columns.
+    That is the first in which anything stands. Parted where that gives the most columns that are
+    known, or else the most columns.
     """
     told = re.match(r"\s*\"?sep=(.)\"?\s*?(\r\n|\r|\n)", text)  # Excel's own first line
     separators, skipped = (told[1], told[0].count("\n") or 1) if told else (SEPARATORS, 0)
@@ -247,9 +293,8 @@ def _cells(path, text, known, first=False):
 
     best = max(separators, key=worth)
     begins = header(best)
-    if begins is None or first:
-        return [begins] if begins else []
-    return [begins, *(row for row in parsed(best) if row[0] > begins[0])]
+    if begins is not None:
+        yield from (row for row in parsed(best) if row[0] >= begins[0])
 
 
 def _columns(path, names, known):

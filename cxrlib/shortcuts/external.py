@@ -17,10 +17,9 @@ from tqdm import tqdm
 
 from cxrlib import cohort as cohorts
 from cxrlib import files, heatmaps, images, metrics, study, targets
-from cxrlib.cohort import audit, duplicates
+from cxrlib.cohort import audit, duplicates, lungs
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
-from cxrlib.images import lungs
 from cxrlib.labels import GROUP_LABELS
 from cxrlib.study import experiments, profiles, runs
 from cxrlib.targets import TARGETS
@@ -79,7 +78,7 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
         why = ", ".join(f"{n} {reason}" for reason, n in counted(left_out).items())
         raise InputError(f"{place} has nothing left to test {run.experiment} {run.arm} on: {why}")
     _refuse_namesake(run, name, radiographs)
-    known = None if outlines is None else _outlined(radiographs, outlines, place)
+    known = None if outlines is None else _outlined(run, radiographs, outlines, place)
     predictions = _ask(run, model, radiographs)
     measured = None if known is None else lung_attention(run, model, known)
     found = cohorts.count_findings(place) if "finding" in radiographs else None
@@ -261,13 +260,15 @@ def _placed(run, known):
         yield images.place(lungs.mask(row, run.info["image_size"]), run.treatment)
 
 
-def _outlined(radiographs, outlines, place):
+def _outlined(run, radiographs, outlines, place):
     """Returns the radiographs of the four groups whose lungs somebody has outlined or boxed."""
     known = lungs.join(radiographs, outlines)
     outlined = (known["lung_mask"] != "") | (known["lung_boxes"].map(len) > 0)
     known = known[outlined & known["group"].isin(targets.GROUP_TARGET)].reset_index(drop=True)
     if known.empty:
         raise InputError(f"{outlines} has no lungs of the radiographs in {place}: name its own")
+    for _ in _placed(run, known):
+        pass  # one that is no outline is refused before anything is computed
     return known
 
 
@@ -292,8 +293,9 @@ def _pixels(run, radiographs):
 
 def _refuse_namesake(run, name, radiographs):
     """Refuses to write over what was made of another cohort that has the same name."""
-    there = run.external.get(name)
-    if there is not None and not set(there["file"]) & set(radiographs["file"]):
+    kept, here = run.external.get(name), set(radiographs["file"])
+    there = here if kept is None else set(kept["file"])
+    if 2 * len(there & here) <= min(len(there), len(here)):  # hospitals count from 1, too
         raise InputError(
             f"{run.folder / 'external' / name} holds other radiographs: give these another --name"
         )

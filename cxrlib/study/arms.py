@@ -328,16 +328,22 @@ def _code(profile, architecture):
 def _changed(info, facts):
     """Names the facts that a run was made from and that are others now."""
     names = [name for name in facts if name != "code" and info.get(name) != facts[name]]
-    if info.get("code", {}).get("training") != facts["code"]["training"]:
+    if _made_by(info).get("training") != facts["code"]["training"]:
         names.append("code")
     return names
+
+
+def _made_by(info):
+    """Returns the digests of the code that made a run; of none where run.json is damaged there."""
+    code = info.get("code")
+    return code if isinstance(code, dict) else {}
 
 
 def _clear(run, code):
     """Deletes files of a run that other code made: its network makes them anew."""
     made = {"answers": ("predictions.csv", "metrics.csv"), "heatmaps": ("heatmaps.npy",)}
     for step, names in made.items():
-        if run.info["code"].get(step) != code[step]:
+        if _made_by(run.info).get(step) != code[step]:
             for name in names:
                 (run.folder / name).unlink(missing_ok=True)
     if run.finished and not (run.folder / "history.csv").exists():
