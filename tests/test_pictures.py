@@ -146,6 +146,18 @@ def test_next_to_nothing_is_never_silent(tmp_path):
     assert "hardly anything" in said
 
 
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "DICOM"])
+def test_a_burned_in_mark_that_leaves_hardly_any_grey_is_never_silent(tmp_path, kind, dark):
+    stored = GREY.astype(np.uint16) * 4  # 10 bits of tissue
+    stored[5:25, 5:25] = 65535
+    if dark:
+        stored = 65535 - stored
+    content = encoded(stored, "PNG") if kind == "PNG" else dicom(stored)
+    _, said = seen(tmp_path, content, "x-ray")
+    assert "hardly anything" in said
+
+
 def test_sixteen_bits_of_nearly_one_value_are_stretched_and_said(tmp_path):
     stored = 30_000 + (GREY.astype(np.uint16) // 4)
     pixels, said = seen(tmp_path, encoded(stored, "PNG"), "x-ray.png")
