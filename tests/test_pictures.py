@@ -321,6 +321,47 @@ def test_text_and_profiles_of_any_size_keep_no_png_from_being_read(tmp_path, kin
     assert (seen(tmp_path, content, "x-ray.png")[0] == GREY).all()
 
 
+def by_hand(grey, interlaced, bits=8, samples=1, kept=None):
+    """Writes a PNG of uint8 pixels at any depth, of which some bytes are kept."""
+    unpacked = np.unpackbits(grey[..., None], axis=2)[..., :bits]
+    unpacked = np.tile(unpacked, samples * max(bits // 8, 1))
+    steps = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"] if interlaced else ["0011"]
+    rows = b"".join(
+        b"\0" + np.packbits(row).tobytes()
+        for x, y, across, down in (map(int, step) for step in steps)
+        for row in unpacked[y::down, x::across]
+        if row.size
+    )
+    height, width = grey.shape
+    colour = {1: 0, 3: 2}[samples]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows[:kept])), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "samples"), [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]
+)
+def test_a_png_whose_data_end_early_is_cut_short_and_a_whole_one_is_not(
+    tmp_path, interlaced, bits, samples
+):
+    path = tmp_path / "x-ray.png"
+    for height, width in ((1, 1), (2, 1), (1, 5), (3, 5), (13, 9), (128, 128)):
+        grey = GREY[:height, :width]
+        pixels, _ = seen(tmp_path, by_hand(grey, interlaced, bits, samples), path.name)
+        if bits < 16:
+            expected = (grey >> (8 - bits)) * (255 / (2**bits - 1))
+            assert difference(pixels.reshape(*grey.shape, samples), expected[..., None]) < 1
+        for kept in (-1, -len(grey) // 2):
+            path.write_bytes(by_hand(grey, interlaced, bits, samples, kept))
+            with pytest.raises(InputError, match=r"x-ray\.png is a PNG that is cut short"):
+                decode.read(path)
+
+
 def test_lossless_jpegs_alone_are_read(tmp_path):
     for codec in ("JPEGLosslessProcess14_1", "JPEGLSLossless"):
         stored = GREY.astype(np.uint16) * 16 + 15

@@ -46,6 +46,15 @@ CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf", b"tRNS")
 
 PIECE = 2**20
 
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples a pixel of a PNG by its kind of colour."""
+
+PASSES_OF_PNG = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # fmt: skip
+"""Where an interlaced PNG's passes (Adam7) begin, and their steps, across and down."""
+
 FLOATING = (
     "has floating-point pixels, whose black and white nobody knows: save it with 8 or 16 bits"
 )
@@ -109,6 +118,8 @@ def read(file, formats, check_size, notes):
         return depth.eight_bits(source, notes)
     with _open(source, formats) as image:
         _check_header(image, check_size)
+        if image.format == "PNG":
+            _check_rows(source)
         deep_colour = _is_deep_colour(image)
         apart = deep_colour and image.format == "TIFF" and image.tag_v2.get(284) == 2
         if deep_colour and not apart and image.mode != "CMYK":
@@ -178,6 +189,46 @@ def _checked_png(file):
         file.seek(start)
         kept.write(file.read(length))
     return kept
+
+
+def _check_rows(source):
+    """Refuses a PNG whose data end before its last row: decoders leave the rest black."""
+    source.reads_left = READS
+    source.seek(8)
+    inflating, missing, kind = zlib.decompressobj(), 0, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", source.read(8))
+        end = source.tell() + length
+        if kind == b"IHDR":
+            missing = _png_bytes(*struct.unpack(">IIBBxxB", source.read(13)))
+        while kind == b"IDAT" and missing > 0 and (left := end - source.tell()):
+            missing -= _inflated_bytes(inflating, source.read(min(left, PIECE)), missing)
+        source.seek(end + 4)
+    if missing:
+        raise InputError(
+            f"is a PNG that is cut short ({missing} bytes of its pixels are missing): {seen.AGAIN}"
+        )
+
+
+def _png_bytes(width, height, bits, colour, interlaced):
+    """Returns how many bytes a PNG's pixels are before they are deflated, by its header."""
+    passes = PASSES_OF_PNG if interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
+    # A byte before each row says how it is filtered.
+    return sum(
+        rows * (1 + -(-columns * bits * SAMPLES[colour] // 8))
+        for columns, rows in sizes
+        if columns > 0
+    )
+
+
+def _inflated_bytes(inflating, content, most):
+    """Returns how many bytes a piece of deflated data holds, up to a number; keeps none of them."""
+    found = 0
+    while content and found < most and not inflating.eof:
+        found += len(inflating.decompress(content, min(most - found, PIECE)))
+        content = inflating.unconsumed_tail
+    return found
 
 
 # JPEG
