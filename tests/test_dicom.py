@@ -360,6 +360,27 @@ def test_a_window_that_shows_nothing_beside_padding_is_set_aside(tmp_path):
     assert len(np.unique(pixels[8:])) > 200
 
 
+@pytest.mark.parametrize(
+    ("signed", "kind", "padding", "is_padding"),
+    [
+        (False, "US", 65535, False), (False, "US", 63536, False), (False, "SS", -1, False),
+        (False, "US", 255, True), (True, "SS", -1, True), (True, "US", 255, True),
+        (True, "US", 65535, True), (True, "SS", -129, False),
+    ],
+)  # fmt: skip
+def test_a_padding_that_no_pixel_of_eight_bits_can_have_is_none(
+    tmp_path, signed, kind, padding, is_padding
+):
+    stored = np.tile(np.arange(128, 256, dtype=np.uint8), (24, 1))
+    found = dataset(stored, PixelRepresentation=int(signed))
+    found.add_new("PixelPaddingValue", kind, padding)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert pixels[:, -2].tolist() == [255 if is_padding else 253] * 24
+    assert pixels[:, -1].tolist() == [0 if is_padding else 255] * 24
+    assert not said
+
+
 def test_the_next_window_is_taken_where_the_first_shows_nothing(tmp_path):
     more = {"WindowCenter": [-9000, 2048], "WindowWidth": [10, 4096]}
     pixels, _ = seen(tmp_path, dicom(RAMP, BitsStored=12, **more))

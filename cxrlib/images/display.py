@@ -102,13 +102,14 @@ def shown(pixels, layout, frame, inverted, notes):
 def _padding(container, stored, layout, frame):
     """Returns which stored values mean that there is no pixel.
 
-    The element's sign is often not the pixels', and its value may lie beyond the stored bits.
+    The element's sign is often not the pixels', and its value may lie beyond the stored bits. It
+    has 16 bits: in pixels of eight, a value that none of them can have is no padding.
     """
     words = [_words(frame, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     if words[0] is None:
         return np.zeros(stored.shape, bool)
-    ends = np.array([words[0][0], (words[1] or words[0])[0]]).astype(container.dtype)
-    low, high = sorted(ends.view(f"{'i' if layout.signed else 'u'}{ends.itemsize}").tolist())
+    ends = np.array([words[0][0], (words[1] or words[0])[0]], np.uint16)
+    low, high = sorted(ends.view("i2" if layout.signed else "u2").tolist())
     return (low <= stored) & (stored <= high) | (container == words[0][0])
 
 
