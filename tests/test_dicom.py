@@ -410,6 +410,44 @@ def test_a_high_bit_that_the_pixels_contradict_is_not_believed(tmp_path):
     assert "high bits" in said
 
 
+SLOPE = np.add.outer(np.arange(64) * 30, np.arange(64) * 34)  # 12 bits, smooth
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_pixels_of_more_bits_than_are_said_are_believed_and_said(
+    tmp_path, signed, mark, compressed
+):
+    stored = (SLOPE - 2000 * signed).astype("i2" if signed else "u2")
+    more = {"BitsStored": 10, "WindowCenter": 2016 - 2000 * signed, "WindowWidth": 4033}
+    if mark:
+        stored[:6, :6] = np.iinfo(stored.dtype).max
+    more["PixelRepresentation"] = int(signed)
+    found = dataset(stored, **more)
+    if compressed:
+        found.compress(RLELossless)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert np.abs(pixels - SLOPE / 4032 * 255)[6:].max() < 1
+    assert "10 bits" in said
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_an_overlay_above_the_pixels_is_none_of_theirs(tmp_path, declared):
+    # What is declared is believed, also where the bits above go on with those below.
+    stored = (SLOPE if declared else SLOPE + 4096 * (SLOPE % 7 == 0)).astype(np.uint16)
+    found = dataset(stored, BitsStored=10 if declared else 12)
+    if declared:
+        found.add_new(0x60000100, "US", 16)
+        found.add_new(0x60000102, "US", 10)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    expected = SLOPE % 1024 / 1023 if declared else SLOPE / SLOPE.max()
+    assert np.abs(pixels - expected * 255).max() < 1.1
+    assert not said
+
+
 @pytest.mark.parametrize("kind", ["PALETTE COLOR", "MONOCHROME2", "MONOCHROME1"])
 def test_three_samples_of_one_value_are_refused_by_name(tmp_path, kind):
     colour = np.zeros((*SHAPE, 3), np.uint8)

@@ -23,6 +23,9 @@ from cxrlib.errors import InputError
 from cxrlib.images import display, seen, streams
 from cxrlib.images.bounded import READS, Bounded
 
+OVERLAYS = [(group, 0x0100) for group in range(0x6000, 0x6020, 2)]
+"""Bits in which overlays lie: their own or, above one, those that the pixels leave."""
+
 FRAME_TAGS = [
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -31,6 +34,7 @@ FRAME_TAGS = [
     *(f"{segmented}{colour}PaletteColorLookupTable{part}"
       for colour in ("Red", "Green", "Blue")
       for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))),
+    *OVERLAYS,
 ]  # fmt: skip
 FACT_TAGS = ["ViewPosition", "ImageLaterality", "Laterality"]
 """With the pixels, all that is read of a DICOM file: nothing about the patient is among it."""
@@ -45,6 +49,9 @@ READ = (
     *pydicom.uid.JPEG2000TransferSyntaxes, RLELossless,
 )  # fmt: skip
 """Compressions that are read."""
+
+BAND = 256
+"""Rows whose neighbours are compared at a time."""
 
 HEADER_BYTES = 32e6
 INFLATED = 100e6
@@ -289,7 +296,7 @@ def _native(file, length, frame, kind, samples, check_size, notes):
     stored["PixelData"].VR = "OB" if frame.pixel_vr == "OB" and bits <= 8 else "OW"
     pixels = pixel_array(stored, index=0)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # "big" comes as it lies
-    layout = _believed(layout, pixels, notes)
+    layout = _wide(_believed(layout, pixels, notes), pixels, frame, notes)
     return (pixels, layout) if bits < 32 else _narrowed(pixels, layout)
 
 
@@ -341,11 +348,41 @@ def _believed(layout, pixels, notes):
     return layout._replace(high=layout.stored - 1)
 
 
+def _wide(layout, pixels, frame, notes):
+    """Returns the layout, or that of all bits where the pixels go on above those that are said.
+
+    What lies there may also be an overlay, a sign or a padding: what makes more neighbours differ
+    less is the picture.
+    """
+    full = layout._replace(stored=layout.allocated, high=layout.allocated - 1)
+    values = pixels.view(f"{'i' if layout.signed else 'u'}{pixels.itemsize}")
+    above = 2 ** (layout.stored - layout.signed)
+    fits = values.max() < above and values.min() >= -above * layout.signed
+    overlaid = any((words := display.words(frame, tag)) and words[0] > 1 for tag in OVERLAYS)
+    if fits or overlaid or layout.high != layout.stored - 1:
+        return layout
+    smoother = 0
+    for top in range(0, len(pixels), BAND):
+        band = pixels[top : top + BAND + 1]
+        for axis in (0, 1):
+            steps = [
+                np.abs(np.diff(one.values(band).astype(float), axis=axis)) for one in (full, layout)
+            ]
+            smoother += np.sign(steps[1] - steps[0]).sum()
+    if smoother <= 0:
+        return layout
+    notes.append(
+        f"says that its pixels have {layout.stored} bits (a DICOM), but they have more: these were "
+        "believed"
+    )
+    return full
+
+
 def _compressed(content, frame, kind, samples, check_size, notes):
     """Decodes compressed pixels, by what their stream says of itself."""
     stream = streams.header(content)
     if stream is None:
-        return _run_lengths(content, frame, kind, samples, check_size)
+        return _run_lengths(content, frame, kind, samples, check_size, notes)
     codec, said = stream.codec, (frame.Columns, frame.Rows)
     if said != (stream.width, stream.height):
         raise InputError(
@@ -376,7 +413,7 @@ def _compressed(content, frame, kind, samples, check_size, notes):
     return pixels, _believed(layout, pixels, notes)
 
 
-def _run_lengths(content, frame, kind, samples, check_size):
+def _run_lengths(content, frame, kind, samples, check_size, notes):
     """Decodes pixels that are compressed by run lengths, or wrapped and not compressed at all."""
     segments, first = struct.unpack_from("<2I", content.ljust(8, b"\0"))
     bits = 8 * segments // samples
@@ -397,4 +434,5 @@ def _run_lengths(content, frame, kind, samples, check_size):
     if samples == 3:
         stored.PlanarConfiguration = frame.get("PlanarConfiguration") or 0
     stored.PixelData = encapsulate([content])
-    return pixel_array(stored, index=0), layout
+    pixels = pixel_array(stored, index=0)
+    return pixels, _wide(layout, pixels, frame, notes)
