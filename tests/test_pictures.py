@@ -321,6 +321,41 @@ def test_text_and_profiles_of_any_size_keep_no_png_from_being_read(tmp_path, kin
     assert (seen(tmp_path, content, "x-ray.png")[0] == GREY).all()
 
 
+LOST = r"x-ray\.jpg is cut short or lost data in its middle"
+
+
+def with_restarts(pixels, every, chroma):
+    options = [cv2.IMWRITE_JPEG_RST_INTERVAL, every, cv2.IMWRITE_JPEG_QUALITY, 95]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
+    return cv2.imencode(".jpg", pixels[..., ::-1] if pixels.ndim == 3 else pixels, options)[1]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("chroma", [0x411111, 0x221111, 0x111111, 0x211111])
+@pytest.mark.parametrize("every", [1, 2, 7, 1000])
+def test_a_jpeg_whose_marks_of_restart_do_not_follow_each_other_lost_data(
+    tmp_path, colour, chroma, every
+):
+    path, pixels = tmp_path / "x-ray.jpg", RADIOGRAPH[:123, :107]
+    content = with_restarts(pixels if colour else pixels[..., 0], every, chroma).tobytes()
+    whole, said = seen(tmp_path, content, path.name)
+    assert difference(whole, pixels if colour else pixels[..., 0]) < 4
+    assert not said
+    parts = re.split(rb"(\xff[\xd0-\xd7])", content[content.index(b"\xff\xda") :])
+    last = len(parts) // 2
+    more = content[:-2] + bytes([0xFF, 0xD0 + last % 8]) + content[-2:]  # before the end
+    assert (seen(tmp_path, more, path.name)[0] == whole).all()
+    if last < 9:
+        return
+    start = content[: content.index(b"\xff\xda")]
+    for kept in (parts[:5] + parts[7:], parts[:3] + parts[19:], parts[:7] + parts[5:]):
+        path.write_bytes(start + b"".join(kept))
+        with pytest.raises(
+            InputError, match=r"x-ray\.jpg is a JPEG that is cut short or lost data in its middle"
+        ):
+            decode.read(path)
+
+
 def by_hand(grey, interlaced, bits=8, samples=1, kept=None):
     """Writes a PNG of uint8 pixels at any depth, of which some bytes are kept."""
     unpacked = np.unpackbits(grey[..., None], axis=2)[..., :bits]
@@ -369,6 +404,44 @@ def test_lossless_jpegs_alone_are_read(tmp_path):
         stream = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
         pixels, _ = seen(tmp_path, stream, "x-ray.jpg")
         assert difference(pixels, GREY) < 2, codec
+
+
+def lossless(pixels):
+    found = pydicom.dcmread(io.BytesIO(dicom(pixels, "JPEGLosslessProcess14_1")))
+    return pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
+
+
+def noisy(kind, low):
+    """Returns a large radiograph with a film's noise, some of it black, of 8 or 16 bits."""
+    large = cv2.resize(GREY, (700, 600)).astype(int) * 200 + 2000
+    large += np.random.default_rng(0).normal(0, 200, large.shape).astype(int)
+    large[-low:] = 0
+    large[:, :low] = 0
+    return large.astype(np.uint16) if kind == "uint16" else (large >> 8).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("low", [1, 200])
+def test_a_lossless_jpeg_whose_data_became_zeros_is_refused(tmp_path, kind, low):
+    content, path = lossless(noisy(kind, low)), tmp_path / "x-ray.jpg"
+    assert not seen(tmp_path, content, path.name)[1]
+    for zeros in (2000, 4096):
+        middle = len(content) // 3
+        path.write_bytes(content[:middle] + bytes(zeros) + content[middle + zeros :])
+        with pytest.raises(InputError, match=r"x-ray\.jpg is .*(cut short|damaged)"):
+            decode.read(path)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("size", [(1, 2), (2, 3), (40, 50), (300, 200), (2000, 7)])
+def test_a_lossless_jpeg_of_one_grey_or_of_zeros_is_whole(tmp_path, kind, size):
+    for value in (0, 1, 200):
+        flat = np.full(size, value, kind)
+        pixels, said = seen(tmp_path, lossless(flat), "x-ray.jpg")
+        assert pixels.shape == size
+        assert "JPEG" not in said
+        flat[: len(flat) // 2] = 90
+        assert seen(tmp_path, lossless(flat), "x-ray.jpg")[0].shape == size
 
 
 def test_a_header_is_read_of_every_kind_of_file(tmp_path):
