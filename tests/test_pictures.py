@@ -60,6 +60,36 @@ def test_any_depth_in_sixteen_bits_reaches_white(tmp_path, bits, kind):
     assert not said
 
 
+@pytest.mark.parametrize("top", [1, 100, 255, 256, 1023, 4095, 65535])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_pgm_or_ppm_of_any_white_and_size_is_read(tmp_path, top, large, colour):
+    stored = np.rint((RADIOGRAPH if colour else GREY) / RADIOGRAPH.max() * top).astype(int)
+    stored = np.tile(stored, (7, 7, 1)[: stored.ndim]) if large else stored
+    height, width = stored.shape[:2]
+    head = b"P%d # drawn\n%d\n#by hand\n %d\t%d\n" % (6 if colour else 5, width, height, top)
+    content = head + stored.astype(">u2" if top > 255 else "u1").tobytes()
+    pixels, said = seen(tmp_path, content, "x-ray.pgm")
+    assert np.abs(pixels - stored / top * 255).max() <= 0.51
+    assert not said
+    (tmp_path / "x-ray.pgm").write_bytes(content[:-1])
+    with pytest.raises(InputError, match=r"x-ray\.pgm .* PPM and damaged or cut short"):
+        decode.read(tmp_path / "x-ray.pgm")
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
+def test_other_kinds_of_ppm_are_read(tmp_path, kind):
+    bits = (GREY > 100).astype(int)
+    if kind == 4:
+        content = np.packbits(1 - bits, axis=1).tobytes()
+    else:
+        stored = 1 - bits if kind == 1 else bits if kind == 2 else np.dstack([bits] * 3)
+        content = b" ".join(b"%d" % value for value in stored.ravel())
+    head = b"P%d 128 128%b\n" % (kind, b"" if kind in (1, 4) else b" 1")
+    pixels, _ = seen(tmp_path, head + content, "x-ray.pbm")
+    assert difference(pixels if pixels.ndim == 2 else pixels[..., 0], bits * 255) == 0
+
+
 def tiff(pixels, planes=True, order="<", compressed=False, rows=16, tile=None):
     """Writes a TIFF of 8 or 16 bits, its colours apart or together, in strips or tiles."""
     height, width, samples = pixels.shape
@@ -485,6 +515,7 @@ def bombs():
         "table": plain[:at] + b"\x28\0\x06\x30OW\0\0\xff\xff\xff\x7f" + bytes(9) + plain[at:],
         "segments": jpeg[:2] + b"\xff\xfe\0\2" * 3_000_000 + jpeg[2:],
         "scans": scans[:end] + scans[start:end] * 80 + scans[end:],
+        "comments": b"P2 8 8 255\n" + b"#\n" * 4_000_000 + b"9 " * 64,
         "comment": b"P5 #" + b"x" * 15_000_000 + b"\n8 8 255\n" + bytes(64),
         "chunks": png[:33] + empty * 1_000_000 + png[33:],
     }

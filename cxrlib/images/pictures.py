@@ -1,6 +1,7 @@
 """Picture files that are not DICOM, to 8-bit pixels: what Pillow and OpenCV read, and GDCM."""
 
 import io
+import re
 import struct
 import zlib
 
@@ -54,6 +55,13 @@ PASSES_OF_PNG = (
     (0, 1, 1, 2),
 )  # fmt: skip
 """Where an interlaced PNG's passes (Adam7) begin, and their steps, across and down."""
+
+GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+PNM = rb"P([56])%b(\d+)%b(\d+)%b(\d+)(?:#[^\r\n]*)?\s" % (GAP, GAP, GAP)
+"""Header of a binary PPM or PGM: its kind, width, height and white."""
+
+COMMENTS = 1000
+"""Comments that a PPM written as text may have: each takes Pillow longer than the last."""
 
 FLOATING = (
     "has floating-point pixels, whose black and white nobody knows: save it with 8 or 16 bits"
@@ -157,6 +165,8 @@ def _checked(file, check_size, notes):
     start = file.read(8)
     if start == b"\x89PNG\r\n\x1a\n":
         return _checked_png(file)
+    if re.match(rb"P[1-6]", start):
+        return _checked_pnm(file, check_size)
     if seen.kind(start) == "TIFF":
         _check_tiff(file)
     return _checked_jpeg(file, check_size, notes) if start[:2] == b"\xff\xd8" else file
@@ -229,6 +239,36 @@ def _inflated_bytes(inflating, content, most):
         found += len(inflating.decompress(content, min(most - found, PIECE)))
         content = inflating.unconsumed_tail
     return found
+
+
+# PPM and PGM
+
+
+def _checked_pnm(file, check_size):
+    """Decodes a binary PPM or PGM, which Pillow reads sample by sample; bounds the others."""
+    file.seek(0)
+    start = file.read(HEAD)
+    header = re.match(PNM, start)
+    if header is None:
+        if start[1:2] in b"123" and (start + file.read()).count(b"#") > COMMENTS:
+            raise InputError("has more comments than any radiograph (a PPM): save it anew")
+        return file
+    kind, width, height, top = map(int, header.groups())
+    if not 0 < top < 2**16:
+        raise ValueError("no white")
+    samples, deep = 3 if kind == 6 else 1, top > 255
+    check_size(width, height, (20 if deep else 11) if samples == 3 else 7 if deep else 3)
+    file.seek(header.end())
+    count = width * height * samples
+    content = file.read(count * (1 + deep))
+    # A part that is missing is an error here, too.
+    stored = np.frombuffer(content, ">u2" if deep else np.uint8, count).reshape(height, -1)
+    pixels, white = stored.astype(np.uint16 if deep else np.uint8), 65535 if deep else 255
+    if top < white:
+        table = np.rint(np.arange(white + 1) / top * white).clip(0, white).astype(pixels.dtype)
+        for row in pixels:
+            row[:] = table[row]
+    return pixels.reshape(height, width, 3) if samples == 3 else pixels
 
 
 # JPEG
