@@ -264,7 +264,11 @@ KINDS = {
     "JPEG 2000 and cut short": encoded(GREY, "JPEG2000")[:900],
     "TIFF": encoded(GREY, "TIFF")[:900],
     "DICOM": dicom(GREY)[:900],
+    "BigTIFF of big-endian words": b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10" + bytes(30),
 }
+if features.check("avif"):
+    avif = encoded(RADIOGRAPH, "AVIF")
+    KINDS["AVIF and damaged or cut short"] = avif[: len(avif) // 2]
 
 
 @pytest.mark.parametrize("word", KINDS)
@@ -308,6 +312,16 @@ def test_a_tiff_that_is_whole_and_not_read_is_not_called_damaged(tmp_path, conte
         decode.read(tmp_path / "x-ray.tif")
     assert said in str(caught.value)
     assert "damaged" not in str(caught.value)
+
+
+def test_colour_of_twelve_bits_in_a_jpeg_is_not_called_damaged(tmp_path):
+    content, path = encoded(RADIOGRAPH, "JPEG", subsampling=0), tmp_path / "x-ray.jpg"
+    at = content.index(b"\xff\xc0")
+    path.write_bytes(
+        content[:at] + b"\xff\xc1" + content[at + 2 : at + 4] + b"\x0c" + content[at + 5 :]
+    )
+    with pytest.raises(InputError, match=r"x-ray\.jpg has YCbCr colours of 12 bits \(JPEG\)"):
+        decode.read(path)
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "uint32", "int32"])

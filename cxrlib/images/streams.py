@@ -150,7 +150,15 @@ def _by_name(content, stream, kind, signed):
     if stream.codec == "JPEG 2000" and (stream.precision <= 8 or not colour):
         with contextlib.suppress(RuntimeError):  # some that Pillow calls broken GDCM reads
             return pixel_array(frame, index=0, decoding_plugin="pillow")
-    return pixel_array(frame, index=0, decoding_plugin="gdcm")
+    try:
+        return pixel_array(frame, index=0, decoding_plugin="gdcm")
+    except ValueError as error:
+        if "color space" not in str(error):
+            raise
+        raise InputError(
+            f"has YCbCr colours of {stream.precision} bits ({stream.codec}), which no decoder here "
+            f"reads: {seen.PNG}"
+        ) from None
 
 
 def _plain(content, stream, kind):
