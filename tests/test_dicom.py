@@ -543,6 +543,37 @@ def test_a_stream_is_decoded_for_what_it_is(tmp_path, stream, number):
     assert np.abs(seen(tmp_path, content)[0] - FULL).mean() < 2
 
 
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("table", [(), (0,), (1000,), (0, 500), (0, 0), None])
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_table_of_offsets_that_is_wrong_or_missing_does_no_harm(tmp_path, parts, table, ends):
+    def items(stream):
+        cuts = [len(stream) * k // parts // 2 * 2 for k in range(parts)] + [len(stream)]
+        pieces = [stream[start:end] for start, end in zip(cuts, cuts[1:])]
+        return b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(piece)) + piece for piece in pieces)
+
+    first = b""
+    if table is not None:
+        first = struct.pack(f"<HHI{len(table)}I", 0xFFFE, 0xE000, 4 * len(table), *table)
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0" * ends
+    even = JPEG + b"\0" * (len(JPEG) % 2)
+    content = wrapped(JPEG)
+    start = content.index(b"\xe0\x7f\x10\0OB") + 12
+    pixels, said = seen(tmp_path, content[:start] + first + items(even) + end)
+    assert np.abs(pixels - FULL).mean() < 2
+    assert not said
+
+
+def test_of_two_frames_where_one_is_said_the_first_is_read(tmp_path):
+    found = dataset(RAMP, BitsStored=12)
+    found.compress(RLELossless)
+    frame = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
+    found.PixelData = pydicom.encaps.encapsulate([frame, bytes(64) + frame])
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, _ = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert np.abs(pixels - FULL).max() < 1.01
+
+
 def test_a_stream_in_a_file_that_says_uncompressed_is_decoded(tmp_path):
     assert np.abs(seen(tmp_path, wrapped(JPEG, ExplicitVRLittleEndian))[0] - FULL).mean() < 2
 

@@ -488,6 +488,21 @@ def test_a_lossless_jpeg_of_one_grey_or_of_zeros_is_whole(tmp_path, kind, size):
         assert seen(tmp_path, lossless(flat), "x-ray.jpg")[0].shape == size
 
 
+@pytest.mark.parametrize("turn", range(9))
+def test_a_lossless_jpeg_is_turned_as_a_viewer_turns_it(tmp_path, turn):
+    exif = Image.Exif()
+    exif[274] = turn
+    plain = encoded(GREY[:90], "PNG", exif=exif)
+    body = exif.tobytes()
+    for grey in (GREY[:90], GREY[:90].astype(np.uint16) * 257):
+        content = lossless(grey)
+        app = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+        pixels, _ = seen(tmp_path, content[:2] + app + content[2:], "x-ray.jpg")
+        assert (pixels == seen(tmp_path, plain, "x-ray.png")[0]).all()
+    content = content[:2] + app.replace(b"MM\0*", b"oops") + content[2:]
+    assert (seen(tmp_path, content, "x-ray.jpg")[0] == GREY[:90]).all()
+
+
 def test_a_header_is_read_of_every_kind_of_file(tmp_path):
     from tests.test_decode import FILES
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.filereader import read_dataset
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
@@ -50,6 +50,10 @@ READ = (
 )  # fmt: skip
 """Compressions that are read."""
 
+ITEM = b"\xfe\xff\0\xe0"
+STREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
+"""How compressed pixels begin in a DICOM: in fragments or, against the standard, bare."""
+
 BAND = 256
 """Rows whose neighbours are compared at a time."""
 
@@ -87,9 +91,7 @@ def is_compressed(file):
     """Returns whether a DICOM file's pixels are compressed, whatever its header says."""
     frame, file = _elements(file, FRAME_TAGS)
     _, start = _pixels(file, frame)
-    return start.startswith(
-        (b"\xfe\xff\0\xe0", b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
-    )
+    return start.startswith((ITEM, *STREAMS))
 
 
 def facts(file):
@@ -241,16 +243,29 @@ def _kind(frame, notes):
 
 def _compressed_content(file, length, first, frame):
     """Reads a compressed stream, which shows itself by its first bytes; None where it is none."""
-    if first.startswith(b"\xfe\xff\0\xe0"):
+    if first.startswith(ITEM):
         file.reads_left = READS
-        return get_frame(file, 0, number_of_frames=1)
+        return _joined(generate_fragments(file))
     needed = frame.Rows * frame.Columns * (frame.get("BitsAllocated") or 8) // 8
-    bare = first.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP"))
-    if bare and (length is None or length < needed):
+    if first.startswith(STREAMS) and (length is None or length < needed):
         return file.read() if length is None else file.read(length)
     if length is None:
         raise InputError("is a DICOM whose pixels have no end: copy or download it again")
     return None
+
+
+def _joined(fragments):
+    """Joins the fragments of the one frame, up to a second one's.
+
+    The table before them says where each frame begins. It is believed of no other place: it may be
+    wrong, or missing.
+    """
+    table, *fragments = fragments
+    if table.startswith(STREAMS):
+        table, fragments = b"", [table, *fragments]
+    ends = np.cumsum([8 + len(fragment) for fragment in fragments]).tolist()
+    second = int.from_bytes(table[4:8], "little")
+    return b"".join(fragments[: ends.index(second) + 1] if second in ends else fragments)
 
 
 def _syntax_name(frame):

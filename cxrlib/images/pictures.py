@@ -1,5 +1,6 @@
 """Picture files that are not DICOM, to 8-bit pixels: what Pillow and OpenCV read, and GDCM."""
 
+import contextlib
 import io
 import re
 import struct
@@ -7,7 +8,7 @@ import zlib
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from cxrlib.errors import InputError
 from cxrlib.images import depth, seen, streams
@@ -283,10 +284,24 @@ def _checked_jpeg(file, check_size, notes):
         raise ValueError("no frame")
     if not streams.is_plain(stream):
         check_size(stream.width, stream.height, 11 * stream.components)
-        return streams.decoded(content, stream)
+        return _turned(streams.decoded(content, stream), content)
     check_size(stream.width, stream.height, 3 if stream.components == 1 else 11)
     whole = streams.whole_jpeg(content, notes)
     return file if whole is content else io.BytesIO(whole)
+
+
+def _turned(pixels, content):
+    """Turns pixels as the EXIF data of the JPEG that they come from say."""
+    bodies = (body for marker, body, _ in streams.segments(content) if marker == 0xE1)
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # damaged, and no part of the picture
+        exif.load(next(body for body in bodies if body.startswith(b"Exif\0\0")))
+    turn = exif.get(ExifTags.Base.Orientation)
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if turn in (2, 3, 6, 7) else pixels
 
 
 # TIFF

@@ -74,7 +74,7 @@ def header(content):
     return Stream("JPEG 2000", lower - upper, right - left, components, (depth & 127) + 1)
 
 
-def _segments(content):
+def segments(content):
     """Yields a JPEG's segments up to its data: each one's marker, its body, and where it ends."""
     at = 2
     for _ in range(SEGMENTS):
@@ -90,7 +90,7 @@ def _segments(content):
 
 def _jpeg(content):
     """Reads the header of a JPEG of any kind."""
-    for marker, body, _ in _segments(content):
+    for marker, body, _ in segments(content):
         if marker in FRAMES:
             precision, height, width, components = struct.unpack_from(">BHHB", body)
             codec = "JPEG" if marker in LOSSY else "lossless JPEG"
@@ -213,7 +213,7 @@ def _check_restarts(content):
     more before the end.
     """
     interval = edge = 0
-    for marker, body, end in _segments(content):
+    for marker, body, end in segments(content):
         if marker in FRAMES:
             edge, frame = BLOCKS.get(marker, 0), body
         elif marker == 0xDD:
