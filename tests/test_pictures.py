@@ -139,6 +139,46 @@ def test_colours_apart_or_together_are_the_same_picture(
     assert difference(pixels, tinted.astype(float) / white * 255) < 1
 
 
+@pytest.mark.parametrize("bits", range(9, 17))
+@pytest.mark.parametrize("colour", [False, True])
+def test_fewer_bits_of_jpeg_2000_stored_in_sixteen_are_not_black(tmp_path, bits, colour):
+    stored = np.rint(RADIOGRAPH / 255 * (2**bits - 1)).astype(np.uint16)
+    stored[0, 0] = 2**bits - 1
+    found = dicom(stored if colour else stored[..., 0], "JPEG2000Lossless")
+    stream = pydicom.encaps.get_frame(
+        pydicom.dcmread(io.BytesIO(found)).PixelData, 0, number_of_frames=1
+    )
+    pixels, said = seen(tmp_path, stream, "x-ray.j2k")
+    assert difference(pixels[1:], RADIOGRAPH[1:] if colour else GREY[1:]) < 1
+    assert not said
+
+
+@pytest.mark.parametrize(("colours", "is_deep"), [(b"\x10", True), (b"\x12", False)])
+def test_a_dark_jpeg_2000_of_ycbcr_is_left_to_pillow(tmp_path, colours, is_deep):
+    dark = dicom(RADIOGRAPH.astype(np.uint16) * 4, "JPEG2000Lossless")
+    stream = pydicom.encaps.get_frame(
+        pydicom.dcmread(io.BytesIO(dark)).PixelData, 0, number_of_frames=1
+    )
+    boxes = encoded(RADIOGRAPH, "JPEG2000")
+    at, called = boxes.index(b"jp2c"), b"colr\1\0\0\0\0\0"
+    content = boxes[: at - 4] + bytes(4) + b"jp2c" + stream  # up to the end
+    content = content.replace(called + b"\x10", called + colours)
+    pixels, _ = seen(tmp_path, content, "x-ray.jp2")
+    with Image.open(io.BytesIO(content)) as image:
+        assert (pixels == np.asarray(image.convert("RGB"))).all() != is_deep
+    assert not is_deep or difference(pixels, RADIOGRAPH) < 1
+
+
+def test_a_tiff_of_cmyk_apart_in_sixteen_bits_is_refused_by_name(tmp_path):
+    cmyk = np.dstack([255 - RADIOGRAPH, np.zeros_like(GREY)]).astype(np.uint16) * 257
+    content = bytearray(tiff(cmyk))
+    at = content.index(struct.pack("<HHII", 262, 4, 1, 1))
+    content[at + 8] = 5
+    (tmp_path / "x-ray.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"x-ray\.tif is a TIFF of 16 bits .*not RGB"):
+        decode.read(tmp_path / "x-ray.tif")
+
+
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "LA"])
 def test_a_picture_in_the_transparency_alone_is_read_and_said(tmp_path, deep, kind):

@@ -64,6 +64,9 @@ PNM = rb"P([56])%b(\d+)%b(\d+)%b(\d+)(?:#[^\r\n]*)?\s" % (GAP, GAP, GAP)
 COMMENTS = 1000
 """Comments that a PPM written as text may have: each takes Pillow longer than the last."""
 
+SYCC = b"colr\1\0\0\0\0\0\x12"
+"""Box of a JPEG 2000 file that says that its colours are YCbCr."""
+
 FLOATING = (
     "has floating-point pixels, whose black and white nobody knows: save it with 8 or 16 bits"
 )
@@ -143,6 +146,8 @@ def read(file, formats, check_size, notes):
             pixels = depth.eight_bits(np.asarray(image), notes)
             return 255 - pixels if white_is_zero else pixels  # Pillow minds it at 8 bits only
         pixels = _in_bands(image, "L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+        if image.format == "JPEG2000" and image.mode == "RGB" and pixels.max() <= 128:
+            return _deep_jpeg2000(pixels, source, notes)
         return _or_alpha(pixels, image, notes)
 
 
@@ -360,6 +365,22 @@ def _deep_colour(source, notes):
     return _alpha_instead(pixels, depth.eight_bits(alpha[..., 3], notes), notes)
 
 
+def _deep_jpeg2000(pixels, source, notes):
+    """Decodes JPEG 2000 of colour whose upper bits, which Pillow keeps, are not all in use.
+
+    Args:
+        pixels: What Pillow makes of it, which is returned where there are no deeper ones.
+        source: The open file.
+        notes: List to which a line is added where the pixels are not shown as they stand.
+    """
+    source.seek(0)
+    content = source.read()
+    stream = streams.header(content)
+    if stream.precision <= 8 or stream.components != 3 or SYCC in content[:HEAD]:
+        return pixels
+    return depth.eight_bits(streams.decoded(content, stream), notes)
+
+
 def _planes(image, source, formats, notes):
     """Decodes a TIFF of 16 bits whose colours lie apart: OpenCV takes the planes for one another.
 
@@ -367,6 +388,11 @@ def _planes(image, source, formats, notes):
     """
     described = dict(image.tag_v2)
     samples = described[277]
+    if samples > 1 and described.get(262) not in (0, 1, 2):
+        raise InputError(
+            "is a TIFF of 16 bits whose colours lie apart and are not RGB, which no decoder here "
+            "reads: save it in grey or RGB"
+        )
     source.seek(0)
     content, planes = source.read(), []
     strips = 324 if 324 in described else 273  # tiles or strips: where they lie, and their bytes
