@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import os
 import struct
+import tracemalloc
 import warnings
 from dataclasses import dataclass, replace
 
@@ -509,6 +511,19 @@ def test_any_shape_attributes_give_a_picture_or_a_refusal(tmp_path_factory, more
     else:
         assert pixels.dtype == np.uint8
         assert pixels.ndim == 2 or pixels.shape[2:] == (3,)
+
+
+def test_what_follows_a_deflated_file_is_not_read(tmp_path):
+    found = dataset(RAMP, BitsStored=12)
+    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    path = tmp_path / "x-ray.dcm"
+    found.save_as(path, enforce_file_format=True)
+    os.truncate(path, 50_000_000)
+    tracemalloc.start()
+    assert np.abs(decode.read(path) - FULL).max() < 1.01
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 # Headers that disagree with the stream

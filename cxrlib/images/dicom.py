@@ -61,6 +61,8 @@ HEADER_BYTES = 32e6
 INFLATED = 100e6
 """Bytes that a deflated file may hold."""
 
+PIECE = 2**20
+
 
 class Layout(NamedTuple):
     """Which bits of what is allocated hold the pixel."""
@@ -144,13 +146,13 @@ def _elements(file, names):
 
 
 def _inflated(file):
-    """Inflates the rest of a file, up to a bound."""
-    file.bytes_left = np.inf
-    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflating.decompress(file.read(), int(INFLATED))
-    if inflating.unconsumed_tail:
-        raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
-    raw = io.BytesIO(content)
+    """Inflates the rest of a file, up to a bound, and reads no more of it than that takes."""
+    file.reads_left = file.bytes_left = np.inf
+    inflating, raw = zlib.decompressobj(-zlib.MAX_WBITS), io.BytesIO()
+    while not inflating.eof and (piece := file.read(PIECE)):
+        raw.write(inflating.decompress(piece, int(INFLATED) + 1 - raw.tell()))
+        if raw.tell() > INFLATED:
+            raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
     raw.name = file.name
     inflated = Bounded(raw)
     inflated.reads_left, inflated.bytes_left = READS, HEADER_BYTES
