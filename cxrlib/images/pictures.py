@@ -289,18 +289,26 @@ def _checked_jpeg(file, check_size, notes):
         raise ValueError("no frame")
     if not streams.is_plain(stream):
         check_size(stream.width, stream.height, 11 * stream.components)
-        return _turned(streams.decoded(content, stream), content)
+        exif = _exif(content)  # which GDCM's decoder of JPEG-LS takes for damage
+        return _turned(streams.decoded(content.replace(exif, b"", 1), stream), exif)
     check_size(stream.width, stream.height, 3 if stream.components == 1 else 11)
     whole = streams.whole_jpeg(content, notes)
     return file if whole is content else io.BytesIO(whole)
 
 
-def _turned(pixels, content):
-    """Turns pixels as the EXIF data of the JPEG that they come from say."""
-    bodies = (body for marker, body, _ in streams.segments(content) if marker == 0xE1)
+def _exif(content):
+    """Returns a JPEG's segment of EXIF data, b"" where it has none."""
+    for marker, body, end in streams.segments(content):
+        if marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            return content[end - len(body) - 4 : end]
+    return b""
+
+
+def _turned(pixels, segment):
+    """Turns pixels as the segment of EXIF data says."""
     exif = Image.Exif()
     with contextlib.suppress(Exception):  # damaged, and no part of the picture
-        exif.load(next(body for body in bodies if body.startswith(b"Exif\0\0")))
+        exif.load(segment[4:])
     turn = exif.get(ExifTags.Base.Orientation)
     if turn in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

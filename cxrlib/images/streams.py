@@ -225,9 +225,7 @@ def _check_restarts(content):
             marks = re.findall(rb"\xff([\xd0-\xd7])", content[end : _end_of_data(content, end)])
             order = [0xD0 + k % 8 for k in range(needed + 1)]
             if list(b"".join(marks)) not in (order, order[:-1]):
-                raise InputError(
-                    f"is a JPEG that is cut short or lost data in its middle: {seen.AGAIN}"
-                )
+                raise InputError(LOST)
             return
 
 
