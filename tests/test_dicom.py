@@ -2,7 +2,9 @@
 
 import io
 import itertools
+import os
 import struct
+import tracemalloc
 import warnings
 from dataclasses import dataclass, replace
 
@@ -360,6 +362,27 @@ def test_a_window_that_shows_nothing_beside_padding_is_set_aside(tmp_path):
     assert len(np.unique(pixels[8:])) > 200
 
 
+@pytest.mark.parametrize(
+    ("signed", "kind", "padding", "is_padding"),
+    [
+        (False, "US", 65535, False), (False, "US", 63536, False), (False, "SS", -1, False),
+        (False, "US", 255, True), (True, "SS", -1, True), (True, "US", 255, True),
+        (True, "US", 65535, True), (True, "SS", -129, False),
+    ],
+)  # fmt: skip
+def test_a_padding_that_no_pixel_of_eight_bits_can_have_is_none(
+    tmp_path, signed, kind, padding, is_padding
+):
+    stored = np.tile(np.arange(128, 256, dtype=np.uint8), (24, 1))
+    found = dataset(stored, PixelRepresentation=int(signed))
+    found.add_new("PixelPaddingValue", kind, padding)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert pixels[:, -2].tolist() == [255 if is_padding else 253] * 24
+    assert pixels[:, -1].tolist() == [0 if is_padding else 255] * 24
+    assert not said
+
+
 def test_the_next_window_is_taken_where_the_first_shows_nothing(tmp_path):
     more = {"WindowCenter": [-9000, 2048], "WindowWidth": [10, 4096]}
     pixels, _ = seen(tmp_path, dicom(RAMP, BitsStored=12, **more))
@@ -387,6 +410,44 @@ def test_a_high_bit_that_the_pixels_contradict_is_not_believed(tmp_path):
     pixels, said = seen(tmp_path, content[:at] + b"\x0f\0" + content[at + 2 :])
     assert np.abs(pixels - FULL).max() < 1.01
     assert "high bits" in said
+
+
+SLOPE = np.add.outer(np.arange(64) * 30, np.arange(64) * 34)  # 12 bits, smooth
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("mark", [False, True])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_pixels_of_more_bits_than_are_said_are_believed_and_said(
+    tmp_path, signed, mark, compressed
+):
+    stored = (SLOPE - 2000 * signed).astype("i2" if signed else "u2")
+    more = {"BitsStored": 10, "WindowCenter": 2016 - 2000 * signed, "WindowWidth": 4033}
+    if mark:
+        stored[:6, :6] = np.iinfo(stored.dtype).max
+    more["PixelRepresentation"] = int(signed)
+    found = dataset(stored, **more)
+    if compressed:
+        found.compress(RLELossless)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert np.abs(pixels - SLOPE / 4032 * 255)[6:].max() < 1
+    assert "10 bits" in said
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_an_overlay_above_the_pixels_is_none_of_theirs(tmp_path, declared):
+    # What is declared is believed, also where the bits above go on with those below.
+    stored = (SLOPE if declared else SLOPE + 4096 * (SLOPE % 7 == 0)).astype(np.uint16)
+    found = dataset(stored, BitsStored=10 if declared else 12)
+    if declared:
+        found.add_new(0x60000100, "US", 16)
+        found.add_new(0x60000102, "US", 10)
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, said = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    expected = SLOPE % 1024 / 1023 if declared else SLOPE / SLOPE.max()
+    assert np.abs(pixels - expected * 255).max() < 1.1
+    assert not said
 
 
 @pytest.mark.parametrize("kind", ["PALETTE COLOR", "MONOCHROME2", "MONOCHROME1"])
@@ -452,6 +513,19 @@ def test_any_shape_attributes_give_a_picture_or_a_refusal(tmp_path_factory, more
         assert pixels.ndim == 2 or pixels.shape[2:] == (3,)
 
 
+def test_what_follows_a_deflated_file_is_not_read(tmp_path):
+    found = dataset(RAMP, BitsStored=12)
+    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    path = tmp_path / "x-ray.dcm"
+    found.save_as(path, enforce_file_format=True)
+    os.truncate(path, 50_000_000)
+    tracemalloc.start()
+    assert np.abs(decode.read(path) - FULL).max() < 1.01
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
 # Headers that disagree with the stream
 
 
@@ -482,6 +556,37 @@ J2K = encoded(GREY, "JPEG2000", no_jp2=True)
 def test_a_stream_is_decoded_for_what_it_is(tmp_path, stream, number):
     content = wrapped(stream, f"1.2.840.10008.1.2.4.{number}", BitsAllocated=16)
     assert np.abs(seen(tmp_path, content)[0] - FULL).mean() < 2
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("table", [(), (0,), (1000,), (0, 500), (0, 0), None])
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_table_of_offsets_that_is_wrong_or_missing_does_no_harm(tmp_path, parts, table, ends):
+    def items(stream):
+        cuts = [len(stream) * k // parts // 2 * 2 for k in range(parts)] + [len(stream)]
+        pieces = [stream[start:end] for start, end in zip(cuts, cuts[1:])]
+        return b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(piece)) + piece for piece in pieces)
+
+    first = b""
+    if table is not None:
+        first = struct.pack(f"<HHI{len(table)}I", 0xFFFE, 0xE000, 4 * len(table), *table)
+    end = b"\xfe\xff\xdd\xe0\0\0\0\0" * ends
+    even = JPEG + b"\0" * (len(JPEG) % 2)
+    content = wrapped(JPEG)
+    start = content.index(b"\xe0\x7f\x10\0OB") + 12
+    pixels, said = seen(tmp_path, content[:start] + first + items(even) + end)
+    assert np.abs(pixels - FULL).mean() < 2
+    assert not said
+
+
+def test_of_two_frames_where_one_is_said_the_first_is_read(tmp_path):
+    found = dataset(RAMP, BitsStored=12)
+    found.compress(RLELossless)
+    frame = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
+    found.PixelData = pydicom.encaps.encapsulate([frame, bytes(64) + frame])
+    found.save_as(tmp_path / "made.dcm", enforce_file_format=True)
+    pixels, _ = seen(tmp_path, (tmp_path / "made.dcm").read_bytes())
+    assert np.abs(pixels - FULL).max() < 1.01
 
 
 def test_a_stream_in_a_file_that_says_uncompressed_is_decoded(tmp_path):

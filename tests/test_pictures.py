@@ -61,6 +61,36 @@ def test_any_depth_in_sixteen_bits_reaches_white(tmp_path, bits, kind):
     assert not said
 
 
+@pytest.mark.parametrize("top", [1, 100, 255, 256, 1023, 4095, 65535])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_pgm_or_ppm_of_any_white_and_size_is_read(tmp_path, top, large, colour):
+    stored = np.rint((RADIOGRAPH if colour else GREY) / RADIOGRAPH.max() * top).astype(int)
+    stored = np.tile(stored, (7, 7, 1)[: stored.ndim]) if large else stored
+    height, width = stored.shape[:2]
+    head = b"P%d # drawn\n%d\n#by hand\n %d\t%d\n" % (6 if colour else 5, width, height, top)
+    content = head + stored.astype(">u2" if top > 255 else "u1").tobytes()
+    pixels, said = seen(tmp_path, content, "x-ray.pgm")
+    assert np.abs(pixels - stored / top * 255).max() <= 0.51
+    assert not said
+    (tmp_path / "x-ray.pgm").write_bytes(content[:-1])
+    with pytest.raises(InputError, match=r"x-ray\.pgm .* PPM and damaged or cut short"):
+        decode.read(tmp_path / "x-ray.pgm")
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
+def test_other_kinds_of_ppm_are_read(tmp_path, kind):
+    bits = (GREY > 100).astype(int)
+    if kind == 4:
+        content = np.packbits(1 - bits, axis=1).tobytes()
+    else:
+        stored = 1 - bits if kind == 1 else bits if kind == 2 else np.dstack([bits] * 3)
+        content = b" ".join(b"%d" % value for value in stored.ravel())
+    head = b"P%d 128 128%b\n" % (kind, b"" if kind in (1, 4) else b" 1")
+    pixels, _ = seen(tmp_path, head + content, "x-ray.pbm")
+    assert difference(pixels if pixels.ndim == 2 else pixels[..., 0], bits * 255) == 0
+
+
 def tiff(pixels, planes=True, order="<", compressed=False, rows=16, tile=None):
     """Writes a TIFF of 8 or 16 bits, its colours apart or together, in strips or tiles."""
     height, width, samples = pixels.shape
@@ -110,6 +140,46 @@ def test_colours_apart_or_together_are_the_same_picture(
     assert difference(pixels, tinted.astype(float) / white * 255) < 1
 
 
+@pytest.mark.parametrize("bits", range(9, 17))
+@pytest.mark.parametrize("colour", [False, True])
+def test_fewer_bits_of_jpeg_2000_stored_in_sixteen_are_not_black(tmp_path, bits, colour):
+    stored = np.rint(RADIOGRAPH / 255 * (2**bits - 1)).astype(np.uint16)
+    stored[0, 0] = 2**bits - 1
+    found = dicom(stored if colour else stored[..., 0], "JPEG2000Lossless")
+    stream = pydicom.encaps.get_frame(
+        pydicom.dcmread(io.BytesIO(found)).PixelData, 0, number_of_frames=1
+    )
+    pixels, said = seen(tmp_path, stream, "x-ray.j2k")
+    assert difference(pixels[1:], RADIOGRAPH[1:] if colour else GREY[1:]) < 1
+    assert not said
+
+
+@pytest.mark.parametrize(("colours", "is_deep"), [(b"\x10", True), (b"\x12", False)])
+def test_a_dark_jpeg_2000_of_ycbcr_is_left_to_pillow(tmp_path, colours, is_deep):
+    dark = dicom(RADIOGRAPH.astype(np.uint16) * 4, "JPEG2000Lossless")
+    stream = pydicom.encaps.get_frame(
+        pydicom.dcmread(io.BytesIO(dark)).PixelData, 0, number_of_frames=1
+    )
+    boxes = encoded(RADIOGRAPH, "JPEG2000")
+    at, called = boxes.index(b"jp2c"), b"colr\1\0\0\0\0\0"
+    content = boxes[: at - 4] + bytes(4) + b"jp2c" + stream  # up to the end
+    content = content.replace(called + b"\x10", called + colours)
+    pixels, _ = seen(tmp_path, content, "x-ray.jp2")
+    with Image.open(io.BytesIO(content)) as image:
+        assert (pixels == np.asarray(image.convert("RGB"))).all() != is_deep
+    assert not is_deep or difference(pixels, RADIOGRAPH) < 1
+
+
+def test_a_tiff_of_cmyk_apart_in_sixteen_bits_is_refused_by_name(tmp_path):
+    cmyk = np.dstack([255 - RADIOGRAPH, np.zeros_like(GREY)]).astype(np.uint16) * 257
+    content = bytearray(tiff(cmyk))
+    at = content.index(struct.pack("<HHII", 262, 4, 1, 1))
+    content[at + 8] = 5
+    (tmp_path / "x-ray.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"x-ray\.tif is a TIFF of 16 bits .*not RGB"):
+        decode.read(tmp_path / "x-ray.tif")
+
+
 @pytest.mark.parametrize("deep", [False, True])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "LA"])
 def test_a_picture_in_the_transparency_alone_is_read_and_said(tmp_path, deep, kind):
@@ -144,6 +214,18 @@ def test_one_grey_is_never_silent(tmp_path, value, kind):
 
 def test_next_to_nothing_is_never_silent(tmp_path):
     _, said = seen(tmp_path, encoded(GREY // 16, "PNG"), "x-ray.png")
+    assert "hardly anything" in said
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "DICOM"])
+def test_a_burned_in_mark_that_leaves_hardly_any_grey_is_never_silent(tmp_path, kind, dark):
+    stored = GREY.astype(np.uint16) * 4  # 10 bits of tissue
+    stored[5:25, 5:25] = 65535
+    if dark:
+        stored = 65535 - stored
+    content = encoded(stored, "PNG") if kind == "PNG" else dicom(stored)
+    _, said = seen(tmp_path, content, "x-ray")
     assert "hardly anything" in said
 
 
@@ -223,7 +305,11 @@ KINDS = {
     "JPEG 2000 and cut short": encoded(GREY, "JPEG2000")[:900],
     "TIFF": encoded(GREY, "TIFF")[:900],
     "DICOM": dicom(GREY)[:900],
+    "BigTIFF of big-endian words": b"MM\0+\0\x08\0\0" + bytes(7) + b"\x10" + bytes(30),
 }
+if features.check("avif"):
+    avif = encoded(RADIOGRAPH, "AVIF")
+    KINDS["AVIF and damaged or cut short"] = avif[: len(avif) // 2]
 
 
 @pytest.mark.parametrize("word", KINDS)
@@ -269,6 +355,16 @@ def test_a_tiff_that_is_whole_and_not_read_is_not_called_damaged(tmp_path, conte
     assert "damaged" not in str(caught.value)
 
 
+def test_colour_of_twelve_bits_in_a_jpeg_is_not_called_damaged(tmp_path):
+    content, path = encoded(RADIOGRAPH, "JPEG", subsampling=0), tmp_path / "x-ray.jpg"
+    at = content.index(b"\xff\xc0")
+    path.write_bytes(
+        content[:at] + b"\xff\xc1" + content[at + 2 : at + 4] + b"\x0c" + content[at + 5 :]
+    )
+    with pytest.raises(InputError, match=r"x-ray\.jpg has YCbCr colours of 12 bits \(JPEG\)"):
+        decode.read(path)
+
+
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "uint32", "int32"])
 def test_a_tiff_of_whole_numbers_is_read_where_they_fit(tmp_path, kind):
     (tmp_path / "x-ray.tif").write_bytes(whole_tiff(kind))
@@ -310,13 +406,144 @@ def test_text_and_profiles_of_any_size_keep_no_png_from_being_read(tmp_path, kin
     assert (seen(tmp_path, content, "x-ray.png")[0] == GREY).all()
 
 
+LOST = r"x-ray\.jpg is cut short or lost data in its middle"
+
+
+def with_restarts(pixels, every, chroma):
+    options = [cv2.IMWRITE_JPEG_RST_INTERVAL, every, cv2.IMWRITE_JPEG_QUALITY, 95]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, chroma]
+    return cv2.imencode(".jpg", pixels[..., ::-1] if pixels.ndim == 3 else pixels, options)[1]
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("chroma", [0x411111, 0x221111, 0x111111, 0x211111])
+@pytest.mark.parametrize("every", [1, 2, 7, 1000])
+def test_a_jpeg_whose_marks_of_restart_do_not_follow_each_other_lost_data(
+    tmp_path, colour, chroma, every
+):
+    path, pixels = tmp_path / "x-ray.jpg", RADIOGRAPH[:123, :107]
+    content = with_restarts(pixels if colour else pixels[..., 0], every, chroma).tobytes()
+    whole, said = seen(tmp_path, content, path.name)
+    assert difference(whole, pixels if colour else pixels[..., 0]) < 4
+    assert not said
+    parts = re.split(rb"(\xff[\xd0-\xd7])", content[content.index(b"\xff\xda") :])
+    last = len(parts) // 2
+    more = content[:-2] + bytes([0xFF, 0xD0 + last % 8]) + content[-2:]  # before the end
+    assert (seen(tmp_path, more, path.name)[0] == whole).all()
+    if last < 9:
+        return
+    start = content[: content.index(b"\xff\xda")]
+    for kept in (parts[:5] + parts[7:], parts[:3] + parts[19:], parts[:7] + parts[5:]):
+        path.write_bytes(start + b"".join(kept))
+        with pytest.raises(InputError, match=LOST):
+            decode.read(path)
+
+
+def by_hand(grey, interlaced, bits=8, samples=1, kept=None):
+    """Writes a PNG of uint8 pixels at any depth, of which some bytes are kept."""
+    unpacked = np.unpackbits(grey[..., None], axis=2)[..., :bits]
+    unpacked = np.tile(unpacked, samples * max(bits // 8, 1))
+    steps = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"] if interlaced else ["0011"]
+    rows = b"".join(
+        b"\0" + np.packbits(row).tobytes()
+        for x, y, across, down in (map(int, step) for step in steps)
+        for row in unpacked[y::down, x::across]
+        if row.size
+    )
+    height, width = grey.shape
+    colour = {1: 0, 3: 2}[samples]
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows[:kept])), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(
+    ("bits", "samples"), [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (8, 3), (16, 3)]
+)
+def test_a_png_whose_data_end_early_is_cut_short_and_a_whole_one_is_not(
+    tmp_path, interlaced, bits, samples
+):
+    path = tmp_path / "x-ray.png"
+    for height, width in ((1, 1), (2, 1), (1, 5), (3, 5), (13, 9), (128, 128)):
+        grey = GREY[:height, :width]
+        pixels, _ = seen(tmp_path, by_hand(grey, interlaced, bits, samples), path.name)
+        if bits < 16:
+            expected = (grey >> (8 - bits)) * (255 / (2**bits - 1))
+            assert difference(pixels.reshape(*grey.shape, samples), expected[..., None]) < 1
+        for kept in (-1, -len(grey) // 2):
+            path.write_bytes(by_hand(grey, interlaced, bits, samples, kept))
+            with pytest.raises(InputError, match=r"x-ray\.png is a PNG that is cut short"):
+                decode.read(path)
+
+
+CODECS = ("JPEGLosslessProcess14_1", "JPEGLSLossless")
+
+
 def test_lossless_jpegs_alone_are_read(tmp_path):
-    for codec in ("JPEGLosslessProcess14_1", "JPEGLSLossless"):
+    for codec in CODECS:
         stored = GREY.astype(np.uint16) * 16 + 15
         found = pydicom.dcmread(io.BytesIO(dicom(stored, codec, BitsStored=12)))
         stream = pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
         pixels, _ = seen(tmp_path, stream, "x-ray.jpg")
         assert difference(pixels, GREY) < 2, codec
+
+
+def lossless(pixels, codec="JPEGLosslessProcess14_1"):
+    found = pydicom.dcmread(io.BytesIO(dicom(pixels, codec)))
+    return pydicom.encaps.get_frame(found.PixelData, 0, number_of_frames=1)
+
+
+def noisy(kind, low):
+    """Returns a large radiograph with a film's noise, some of it black, of 8 or 16 bits."""
+    large = cv2.resize(GREY, (700, 600)).astype(int) * 200 + 2000
+    large += np.random.default_rng(0).normal(0, 200, large.shape).astype(int)
+    large[-low:] = 0
+    large[:, :low] = 0
+    return large.astype(np.uint16) if kind == "uint16" else (large >> 8).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("low", [1, 200])
+def test_a_lossless_jpeg_whose_data_became_zeros_is_refused(tmp_path, kind, low):
+    content, path = lossless(noisy(kind, low)), tmp_path / "x-ray.jpg"
+    assert not seen(tmp_path, content, path.name)[1]
+    for zeros in (2000, 4096):
+        middle = len(content) // 3
+        path.write_bytes(content[:middle] + bytes(zeros) + content[middle + zeros :])
+        with pytest.raises(InputError, match=r"x-ray\.jpg is .*(cut short|damaged)"):
+            decode.read(path)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("size", [(1, 2), (2, 3), (40, 50), (300, 200), (2000, 7)])
+def test_a_lossless_jpeg_of_one_grey_or_of_zeros_is_whole(tmp_path, kind, size):
+    for value in (0, 1, 200):
+        flat = np.full(size, value, kind)
+        pixels, said = seen(tmp_path, lossless(flat), "x-ray.jpg")
+        assert pixels.shape == size
+        assert "JPEG" not in said
+        flat[: len(flat) // 2] = 90
+        assert seen(tmp_path, lossless(flat), "x-ray.jpg")[0].shape == size
+
+
+@pytest.mark.parametrize("turn", range(9))
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_lossless_jpeg_is_turned_as_a_viewer_turns_it(tmp_path, turn, codec):
+    exif = Image.Exif()
+    exif[274] = turn
+    plain = encoded(GREY[:90], "PNG", exif=exif)
+    body = exif.tobytes()
+    for grey in (GREY[:90], GREY[:90].astype(np.uint16) * 257):
+        content = lossless(grey, codec)
+        app = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+        pixels, _ = seen(tmp_path, content[:2] + app + content[2:], "x-ray.jpg")
+        assert (pixels == seen(tmp_path, plain, "x-ray.png")[0]).all()
+    content = content[:2] + app.replace(b"MM\0*", b"oops") + content[2:]
+    assert (seen(tmp_path, content, "x-ray.jpg")[0] == GREY[:90]).all()
 
 
 def test_a_header_is_read_of_every_kind_of_file(tmp_path):
@@ -360,6 +587,7 @@ def bombs():
         "table": plain[:at] + b"\x28\0\x06\x30OW\0\0\xff\xff\xff\x7f" + bytes(9) + plain[at:],
         "segments": jpeg[:2] + b"\xff\xfe\0\2" * 3_000_000 + jpeg[2:],
         "scans": scans[:end] + scans[start:end] * 80 + scans[end:],
+        "comments": b"P2 8 8 255\n" + b"#\n" * 4_000_000 + b"9 " * 64,
         "comment": b"P5 #" + b"x" * 15_000_000 + b"\n8 8 255\n" + bytes(64),
         "chunks": png[:33] + empty * 1_000_000 + png[33:],
     }

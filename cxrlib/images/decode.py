@@ -37,7 +37,10 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 MEGAPIXELS = 100
 FILE_BYTES = 200e6
 FAINT = 20
-"""Grey levels from darkest to brightest below which a picture shows next to nothing."""
+"""Grey levels from dark to bright below which a picture shows next to nothing."""
+
+MOST = 2.5, 97.5
+"""Percentiles that are its dark and its bright: a burned-in mark does not make a radiograph."""
 
 
 def read(path):
@@ -193,15 +196,20 @@ def faint(pixels):
         What follows the file's name in a message, with the mend; "" where it shows something.
     """
     some = pixels[tuple(slice(None, None, -(-edge // depth.EDGE)) for edge in pixels.shape[:2])]
-    if np.ptp(some) >= FAINT and not depth.is_flat(some):
+    if np.ptp(_most(some)) >= FAINT and not depth.is_flat(some):
         return ""  # a look at some of it, which costs next to nothing, is enough for most
     if depth.is_flat(pixels):
         shade = {0: "black", 255: "white"}.get(int(np.median(pixels)), "of one grey")
         return f"is {shade} all over or nearly: see what is in it, or drop its row"
-    darkest, brightest = int(pixels.min()), int(pixels.max())
-    if brightest - darkest < FAINT:
-        return f"shows hardly anything (greys {darkest} to {brightest} of 255): see what is in it"
+    dark, bright = _most(pixels)
+    if bright - dark < FAINT:
+        return f"shows hardly anything (most in greys {dark} to {bright} of 255): see what is in it"
     return ""
+
+
+def _most(pixels):
+    """Returns the darkest and the brightest grey of a picture, but for a few pixels."""
+    return np.percentile(pixels, MOST, method="nearest").astype(int).tolist()
 
 
 def _check_size(width, height, bytes_per_pixel):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
+from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.filereader import read_dataset
 from pydicom.pixels import pixel_array
 from pydicom.uid import (
@@ -23,6 +23,9 @@ from cxrlib.errors import InputError
 from cxrlib.images import display, seen, streams
 from cxrlib.images.bounded import READS, Bounded
 
+OVERLAYS = [(group, 0x0100) for group in range(0x6000, 0x6020, 2)]
+"""Bits in which overlays lie: their own or, above one, those that the pixels leave."""
+
 FRAME_TAGS = [
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
@@ -31,6 +34,7 @@ FRAME_TAGS = [
     *(f"{segmented}{colour}PaletteColorLookupTable{part}"
       for colour in ("Red", "Green", "Blue")
       for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))),
+    *OVERLAYS,
 ]  # fmt: skip
 FACT_TAGS = ["ViewPosition", "ImageLaterality", "Laterality"]
 """With the pixels, all that is read of a DICOM file: nothing about the patient is among it."""
@@ -46,9 +50,18 @@ READ = (
 )  # fmt: skip
 """Compressions that are read."""
 
+ITEM = b"\xfe\xff\0\xe0"
+STREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
+"""How compressed pixels begin in a DICOM: in fragments or, against the standard, bare."""
+
+BAND = 256
+"""Rows whose neighbours are compared at a time."""
+
 HEADER_BYTES = 32e6
 INFLATED = 100e6
 """Bytes that a deflated file may hold."""
+
+PIECE = 2**20
 
 
 class Layout(NamedTuple):
@@ -80,9 +93,7 @@ def is_compressed(file):
     """Returns whether a DICOM file's pixels are compressed, whatever its header says."""
     frame, file = _elements(file, FRAME_TAGS)
     _, start = _pixels(file, frame)
-    return start.startswith(
-        (b"\xfe\xff\0\xe0", b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
-    )
+    return start.startswith((ITEM, *STREAMS))
 
 
 def facts(file):
@@ -135,13 +146,13 @@ def _elements(file, names):
 
 
 def _inflated(file):
-    """Inflates the rest of a file, up to a bound."""
-    file.bytes_left = np.inf
-    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflating.decompress(file.read(), int(INFLATED))
-    if inflating.unconsumed_tail:
-        raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
-    raw = io.BytesIO(content)
+    """Inflates the rest of a file, up to a bound, and reads no more of it than that takes."""
+    file.reads_left = file.bytes_left = np.inf
+    inflating, raw = zlib.decompressobj(-zlib.MAX_WBITS), io.BytesIO()
+    while not inflating.eof and (piece := file.read(PIECE)):
+        raw.write(inflating.decompress(piece, int(INFLATED) + 1 - raw.tell()))
+        if raw.tell() > INFLATED:
+            raise InputError("is a deflated DICOM of more than 100 MB: save it without deflation")
     raw.name = file.name
     inflated = Bounded(raw)
     inflated.reads_left, inflated.bytes_left = READS, HEADER_BYTES
@@ -234,16 +245,29 @@ def _kind(frame, notes):
 
 def _compressed_content(file, length, first, frame):
     """Reads a compressed stream, which shows itself by its first bytes; None where it is none."""
-    if first.startswith(b"\xfe\xff\0\xe0"):
+    if first.startswith(ITEM):
         file.reads_left = READS
-        return get_frame(file, 0, number_of_frames=1)
+        return _joined(generate_fragments(file))
     needed = frame.Rows * frame.Columns * (frame.get("BitsAllocated") or 8) // 8
-    bare = first.startswith((b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP"))
-    if bare and (length is None or length < needed):
+    if first.startswith(STREAMS) and (length is None or length < needed):
         return file.read() if length is None else file.read(length)
     if length is None:
         raise InputError("is a DICOM whose pixels have no end: copy or download it again")
     return None
+
+
+def _joined(fragments):
+    """Joins the fragments of the one frame, up to a second one's.
+
+    The table before them says where each frame begins. It is believed of no other place: it may be
+    wrong, or missing.
+    """
+    table, *fragments = fragments
+    if table.startswith(STREAMS):
+        table, fragments = b"", [table, *fragments]
+    ends = np.cumsum([8 + len(fragment) for fragment in fragments]).tolist()
+    second = int.from_bytes(table[4:8], "little")
+    return b"".join(fragments[: ends.index(second) + 1] if second in ends else fragments)
 
 
 def _syntax_name(frame):
@@ -289,7 +313,7 @@ def _native(file, length, frame, kind, samples, check_size, notes):
     stored["PixelData"].VR = "OB" if frame.pixel_vr == "OB" and bits <= 8 else "OW"
     pixels = pixel_array(stored, index=0)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)  # "big" comes as it lies
-    layout = _believed(layout, pixels, notes)
+    layout = _wide(_believed(layout, pixels, notes), pixels, frame, notes)
     return (pixels, layout) if bits < 32 else _narrowed(pixels, layout)
 
 
@@ -341,11 +365,41 @@ def _believed(layout, pixels, notes):
     return layout._replace(high=layout.stored - 1)
 
 
+def _wide(layout, pixels, frame, notes):
+    """Returns the layout, or that of all bits where the pixels go on above those that are said.
+
+    What lies there may also be an overlay, a sign or a padding: what makes more neighbours differ
+    less is the picture.
+    """
+    full = layout._replace(stored=layout.allocated, high=layout.allocated - 1)
+    values = pixels.view(f"{'i' if layout.signed else 'u'}{pixels.itemsize}")
+    above = 2 ** (layout.stored - layout.signed)
+    fits = values.max() < above and values.min() >= -above * layout.signed
+    overlaid = any((words := display.words(frame, tag)) and words[0] > 1 for tag in OVERLAYS)
+    if fits or overlaid or layout.high != layout.stored - 1:
+        return layout
+    smoother = 0
+    for top in range(0, len(pixels), BAND):
+        band = pixels[top : top + BAND + 1]
+        for axis in (0, 1):
+            steps = [
+                np.abs(np.diff(one.values(band).astype(float), axis=axis)) for one in (full, layout)
+            ]
+            smoother += np.sign(steps[1] - steps[0]).sum()
+    if smoother <= 0:
+        return layout
+    notes.append(
+        f"says that its pixels have {layout.stored} bits (a DICOM), but they have more: these were "
+        "believed"
+    )
+    return full
+
+
 def _compressed(content, frame, kind, samples, check_size, notes):
     """Decodes compressed pixels, by what their stream says of itself."""
     stream = streams.header(content)
     if stream is None:
-        return _run_lengths(content, frame, kind, samples, check_size)
+        return _run_lengths(content, frame, kind, samples, check_size, notes)
     codec, said = stream.codec, (frame.Columns, frame.Rows)
     if said != (stream.width, stream.height):
         raise InputError(
@@ -376,7 +430,7 @@ def _compressed(content, frame, kind, samples, check_size, notes):
     return pixels, _believed(layout, pixels, notes)
 
 
-def _run_lengths(content, frame, kind, samples, check_size):
+def _run_lengths(content, frame, kind, samples, check_size, notes):
     """Decodes pixels that are compressed by run lengths, or wrapped and not compressed at all."""
     segments, first = struct.unpack_from("<2I", content.ljust(8, b"\0"))
     bits = 8 * segments // samples
@@ -397,4 +451,5 @@ def _run_lengths(content, frame, kind, samples, check_size):
     if samples == 3:
         stored.PlanarConfiguration = frame.get("PlanarConfiguration") or 0
     stored.PixelData = encapsulate([content])
-    return pixel_array(stored, index=0), layout
+    pixels = pixel_array(stored, index=0)
+    return pixels, _wide(layout, pixels, frame, notes)

@@ -102,14 +102,15 @@ def shown(pixels, layout, frame, inverted, notes):
 def _padding(container, stored, layout, frame):
     """Returns which stored values mean that there is no pixel.
 
-    The element's sign is often not the pixels', and its value may lie beyond the stored bits.
+    The element's sign is often not the pixels', and its value may lie beyond the stored bits. It
+    has 16 bits: in pixels of eight, a value that none of them can have is no padding.
     """
-    words = [_words(frame, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if words[0] is None:
+    found = [words(frame, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if found[0] is None:
         return np.zeros(stored.shape, bool)
-    ends = np.array([words[0][0], (words[1] or words[0])[0]]).astype(container.dtype)
-    low, high = sorted(ends.view(f"{'i' if layout.signed else 'u'}{ends.itemsize}").tolist())
-    return (low <= stored) & (stored <= high) | (container == words[0][0])
+    ends = np.array([found[0][0], (found[1] or found[0])[0]], np.uint16)
+    low, high = sorted(ends.view("i2" if layout.signed else "u2").tolist())
+    return (low <= stored) & (stored <= high) | (container == found[0][0])
 
 
 def _measured(stored, frame, notes):
@@ -166,10 +167,10 @@ def _table(dataset, descriptor, data, values, little):
     Returns:
         What the table holds for each value, and the table's black and white; None without a table.
     """
-    held, words = dataset.get_item(data), _words(dataset, descriptor, little)
-    if held is None or not held.value or words is None or len(words) < 3:
+    held, described = dataset.get_item(data), words(dataset, descriptor, little)
+    if held is None or not held.value or described is None or len(described) < 3:
         return None
-    (count, first, bits), content = words[:3], bytes(held.value)
+    (count, first, bits), content = described[:3], bytes(held.value)
     count = count or 2**16
     # How wide an entry is follows from the data's length: descriptors of 8 bits stand before words,
     # and those of 16 before bytes.
@@ -206,7 +207,7 @@ def _items(frame, name):
     return read_sequence(file, implicit, little, len(found.value), "iso8859")
 
 
-def _words(dataset, name, little=None):
+def words(dataset, name, little=None):
     """Returns an element's value as unsigned words, whatever its sign is said to be, or None."""
     found = dataset.get_item(name)
     if found is None or not found.value or len(found.value) < 2:

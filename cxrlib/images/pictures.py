@@ -1,12 +1,14 @@
 """Picture files that are not DICOM, to 8-bit pixels: what Pillow and OpenCV read, and GDCM."""
 
+import contextlib
 import io
+import re
 import struct
 import zlib
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from cxrlib.errors import InputError
 from cxrlib.images import depth, seen, streams
@@ -45,6 +47,25 @@ CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf", b"tRNS")
 """What of a PNG is decoded. Text, colour profiles and the rest may be packed without bounds."""
 
 PIECE = 2**20
+
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples a pixel of a PNG by its kind of colour."""
+
+PASSES_OF_PNG = (
+    (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # fmt: skip
+"""Where an interlaced PNG's passes (Adam7) begin, and their steps, across and down."""
+
+GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
+PNM = rb"P([56])%b(\d+)%b(\d+)%b(\d+)(?:#[^\r\n]*)?\s" % (GAP, GAP, GAP)
+"""Header of a binary PPM or PGM: its kind, width, height and white."""
+
+COMMENTS = 1000
+"""Comments that a PPM written as text may have: each takes Pillow longer than the last."""
+
+SYCC = b"colr\1\0\0\0\0\0\x12"
+"""Box of a JPEG 2000 file that says that its colours are YCbCr."""
 
 FLOATING = (
     "has floating-point pixels, whose black and white nobody knows: save it with 8 or 16 bits"
@@ -109,6 +130,8 @@ def read(file, formats, check_size, notes):
         return depth.eight_bits(source, notes)
     with _open(source, formats) as image:
         _check_header(image, check_size)
+        if image.format == "PNG":
+            _check_rows(source)
         deep_colour = _is_deep_colour(image)
         apart = deep_colour and image.format == "TIFF" and image.tag_v2.get(284) == 2
         if deep_colour and not apart and image.mode != "CMYK":
@@ -123,6 +146,8 @@ def read(file, formats, check_size, notes):
             pixels = depth.eight_bits(np.asarray(image), notes)
             return 255 - pixels if white_is_zero else pixels  # Pillow minds it at 8 bits only
         pixels = _in_bands(image, "L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+        if image.format == "JPEG2000" and image.mode == "RGB" and pixels.max() <= 128:
+            return _deep_jpeg2000(pixels, source, notes)
         return _or_alpha(pixels, image, notes)
 
 
@@ -146,6 +171,8 @@ def _checked(file, check_size, notes):
     start = file.read(8)
     if start == b"\x89PNG\r\n\x1a\n":
         return _checked_png(file)
+    if re.match(rb"P[1-6]", start):
+        return _checked_pnm(file, check_size)
     if seen.kind(start) == "TIFF":
         _check_tiff(file)
     return _checked_jpeg(file, check_size, notes) if start[:2] == b"\xff\xd8" else file
@@ -180,6 +207,76 @@ def _checked_png(file):
     return kept
 
 
+def _check_rows(source):
+    """Refuses a PNG whose data end before its last row: decoders leave the rest black."""
+    source.reads_left = READS
+    source.seek(8)
+    inflating, missing, kind = zlib.decompressobj(), 0, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", source.read(8))
+        end = source.tell() + length
+        if kind == b"IHDR":
+            missing = _png_bytes(*struct.unpack(">IIBBxxB", source.read(13)))
+        while kind == b"IDAT" and missing > 0 and (left := end - source.tell()):
+            missing -= _inflated_bytes(inflating, source.read(min(left, PIECE)), missing)
+        source.seek(end + 4)
+    if missing:
+        raise InputError(
+            f"is a PNG that is cut short ({missing} bytes of its pixels are missing): {seen.AGAIN}"
+        )
+
+
+def _png_bytes(width, height, bits, colour, interlaced):
+    """Returns how many bytes a PNG's pixels are before they are deflated, by its header."""
+    passes = PASSES_OF_PNG if interlaced else ((0, 0, 1, 1),)
+    sizes = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
+    # A byte before each row says how it is filtered.
+    return sum(
+        rows * (1 + -(-columns * bits * SAMPLES[colour] // 8))
+        for columns, rows in sizes
+        if columns > 0
+    )
+
+
+def _inflated_bytes(inflating, content, most):
+    """Returns how many bytes a piece of deflated data holds, up to a number; keeps none of them."""
+    found = 0
+    while content and found < most and not inflating.eof:
+        found += len(inflating.decompress(content, min(most - found, PIECE)))
+        content = inflating.unconsumed_tail
+    return found
+
+
+# PPM and PGM
+
+
+def _checked_pnm(file, check_size):
+    """Decodes a binary PPM or PGM, which Pillow reads sample by sample; bounds the others."""
+    file.seek(0)
+    start = file.read(HEAD)
+    header = re.match(PNM, start)
+    if header is None:
+        if start[1:2] in b"123" and (start + file.read()).count(b"#") > COMMENTS:
+            raise InputError("has more comments than any radiograph (a PPM): save it anew")
+        return file
+    kind, width, height, top = map(int, header.groups())
+    if not 0 < top < 2**16:
+        raise ValueError("no white")
+    samples, deep = 3 if kind == 6 else 1, top > 255
+    check_size(width, height, (20 if deep else 11) if samples == 3 else 7 if deep else 3)
+    file.seek(header.end())
+    count = width * height * samples
+    content = file.read(count * (1 + deep))
+    # A part that is missing is an error here, too.
+    stored = np.frombuffer(content, ">u2" if deep else np.uint8, count).reshape(height, -1)
+    pixels, white = stored.astype(np.uint16 if deep else np.uint8), 65535 if deep else 255
+    if top < white:
+        table = np.rint(np.arange(white + 1) / top * white).clip(0, white).astype(pixels.dtype)
+        for row in pixels:
+            row[:] = table[row]
+    return pixels.reshape(height, width, 3) if samples == 3 else pixels
+
+
 # JPEG
 
 
@@ -192,10 +289,32 @@ def _checked_jpeg(file, check_size, notes):
         raise ValueError("no frame")
     if not streams.is_plain(stream):
         check_size(stream.width, stream.height, 11 * stream.components)
-        return streams.decoded(content, stream)
+        exif = _exif(content)  # which GDCM's decoder of JPEG-LS takes for damage
+        return _turned(streams.decoded(content.replace(exif, b"", 1), stream), exif)
     check_size(stream.width, stream.height, 3 if stream.components == 1 else 11)
     whole = streams.whole_jpeg(content, notes)
     return file if whole is content else io.BytesIO(whole)
+
+
+def _exif(content):
+    """Returns a JPEG's segment of EXIF data, b"" where it has none."""
+    for marker, body, end in streams.segments(content):
+        if marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            return content[end - len(body) - 4 : end]
+    return b""
+
+
+def _turned(pixels, segment):
+    """Turns pixels as the segment of EXIF data says."""
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # damaged, and no part of the picture
+        exif.load(segment[4:])
+    turn = exif.get(ExifTags.Base.Orientation)
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels[:, ::-1] if turn in (2, 3, 6, 7) else pixels
 
 
 # TIFF
@@ -254,6 +373,22 @@ def _deep_colour(source, notes):
     return _alpha_instead(pixels, depth.eight_bits(alpha[..., 3], notes), notes)
 
 
+def _deep_jpeg2000(pixels, source, notes):
+    """Decodes JPEG 2000 of colour whose upper bits, which Pillow keeps, are not all in use.
+
+    Args:
+        pixels: What Pillow makes of it, which is returned where there are no deeper ones.
+        source: The open file.
+        notes: List to which a line is added where the pixels are not shown as they stand.
+    """
+    source.seek(0)
+    content = source.read()
+    stream = streams.header(content)
+    if stream.precision <= 8 or stream.components != 3 or SYCC in content[:HEAD]:
+        return pixels
+    return depth.eight_bits(streams.decoded(content, stream), notes)
+
+
 def _planes(image, source, formats, notes):
     """Decodes a TIFF of 16 bits whose colours lie apart: OpenCV takes the planes for one another.
 
@@ -261,6 +396,11 @@ def _planes(image, source, formats, notes):
     """
     described = dict(image.tag_v2)
     samples = described[277]
+    if samples > 1 and described.get(262) not in (0, 1, 2):
+        raise InputError(
+            "is a TIFF of 16 bits whose colours lie apart and are not RGB, which no decoder here "
+            "reads: save it in grey or RGB"
+        )
     source.seek(0)
     content, planes = source.read(), []
     strips = 324 if 324 in described else 273  # tiles or strips: where they lie, and their bytes

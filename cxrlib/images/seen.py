@@ -5,6 +5,8 @@ import contextlib
 import os
 import re
 
+from PIL import features
+
 UNREADABLE = "is not an image that can be read"
 AGAIN = "copy or download it again"
 PNG = "save the radiograph as PNG"
@@ -36,6 +38,7 @@ STARTS = (
     (0, b"\xff\x0a", "a JPEG XL picture", PNG),
     (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture", PNG),
     (0, b"II\xbc\x01", "a JPEG XR picture", PNG),
+    (0, b"MM\0+", "a BigTIFF of big-endian words, which no decoder here reads", PNG),
     (0, b"8BPS", "a Photoshop document", PNG),
     (0, b"v/1\x01", "an OpenEXR picture", PNG),
     (0, b"\0\0\x01\0", "a Windows icon", PNG),
@@ -78,7 +81,7 @@ KINDS = {
 HEAD = 200
 """Bytes that tell a format."""
 
-SAID = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}
+SAID = {"JPEG2000": "a JPEG 2000", "WEBP": "a WebP", "AVIF": "an AVIF"}
 """How formats are called in a message, where not by their key."""
 
 TEXTS = (
@@ -134,12 +137,13 @@ def _seen(file):
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         head = head.decode("utf-16", "replace").encode()
     begins = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    for offset, mark, what, mend in STARTS:
+    name = kind(head)
+    for offset, mark, what, mend in () if name == "AVIF" and features.check("avif") else STARTS:
         if head[offset : offset + len(mark)] == mark or (not offset and begins.startswith(mark)):
             return what, mend
-    if name := kind(head):
+    if name:
         state = "cut short" if is_cut(name, file) else "damaged or cut short"
-        return f"a {SAID.get(name, name)} and {state}", AGAIN
+        return f"{SAID.get(name, f'a {name}')} and {state}", AGAIN
     return _text(head)
 
 
