@@ -45,7 +45,9 @@ def _notebooks(folder):
     """Returns two functions: one executes a chapter whose arm is trained, one an empty notebook."""
     (folder / "Snakefile").touch()  # marks a study's root
     (folder / "finished.yml").write_text(PROFILE)
-    shutil.copytree(Path(__file__).parents[1] / "notebooks", folder / "notebooks")
+    clone = Path(__file__).parents[1]
+    shutil.copytree(clone / "notebooks", folder / "notebooks")
+    (folder / "results").symlink_to(clone / "results")  # which chapters show beside their own
     nbformat.write(nbformat.v4.new_notebook(), folder / "empty.ipynb")
     profile = ("--profile", "finished.yml")
     _run((CXR, "train", "A", "efficient", *profile), folder)

@@ -31,7 +31,7 @@ def copy_study(folder):
     """Copies what a study is made from to a new folder, without any run."""
     for name in ("book", "notebooks", "profiles", "results", "cxrlib"):
         ignore = shutil.ignore_patterns(
-            "experiments", "index.ipynb", "__pycache__", ".ipynb_checkpoints"
+            "api", "experiments", "index.ipynb", "__pycache__", ".ipynb_checkpoints"
         )
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     for name in ("Snakefile", "_config.yml"):
