@@ -54,7 +54,9 @@ rule book:
         local(CHAPTERS),
         local("_config.yml"),
         local([
-            str(p) for p in Path("book").rglob("*") if p.is_file() and p.suffix != ".ipynb"
+            str(p)
+            for p in Path("book").rglob("*")
+            if p.is_file() and p.suffix != ".ipynb" and "api" not in p.parts  # made with the book
         ]),
     output:
         local(str(book.front(PROFILE))),

@@ -46,6 +46,8 @@ def copy_chapter(folder, name):
     for path in (folder / "notebooks").glob("[0-9]*"):
         if path.stem != name:
             path.unlink()
+    for path in (folder / "book").glob("*.md"):
+        path.unlink()
     toc = f"format: jb-book\nroot: experiments/{name}\n"
     (folder / "book" / "_toc.yml").write_text(toc)
     return folder

@@ -148,10 +148,9 @@ def test_an_answer_comes_with_what_the_network_is_worth_elsewhere(
     run, files, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    place = run.folder / "external" / "theirs"
-    place.mkdir(parents=True)
     answers = run.test_predictions.drop(columns=["copy", "split"])
-    answers.to_csv(place / "predictions.csv", index=False)
+    place = run.folder / "external" / "theirs"
+    runs.write_test(place, {"predictions": answers})
     auc, low, high = metrics.auc(*answers[["y_COVID", "p_COVID", "patient"]].to_numpy().T)
     line = f"On 20 patients from elsewhere (theirs) its AUC of COVID is {auc:.2f} ({low:.2f} to"
     for command in ("predict", "explain"):
@@ -161,7 +160,7 @@ def test_an_answer_comes_with_what_the_network_is_worth_elsewhere(
     assert told == {
         "cohort": "theirs", "radiographs": 20, "patients": 20, "auc": auc, "low": low, "high": high,
     }  # fmt: skip
-    answers.assign(y_COVID=0).to_csv(place / "predictions.csv", index=False)
+    runs.write_test(place, {"predictions": answers.assign(y_COVID=0)})
     assert predict.described(run)["elsewhere"][0]["auc"] is None
 
 
