@@ -636,6 +636,13 @@ def film(tmp_path):
     return path
 
 
+def elsewhere(code, film, **options):
+    """Runs a program about a film in a process of its own; returns what it says, and its errors."""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(film)]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, **options)
+    return outcome.stdout, outcome.stderr
+
+
 @pytest.fixture
 def server(monkeypatch):
     """Puts another program in the decoding server's place."""
@@ -707,10 +714,8 @@ def test_a_fork_of_a_process_has_a_decoding_server_of_its_own(film):
         "for _ in range(20): assert decode.read(sys.argv[1]).shape\n"
         "assert child == 0 or os.waitpid(child, 0)[1] == 0; print('read')"
     )
-    outcome = subprocess.run(
-        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert outcome.stdout == "read\nread\n", outcome.stderr
+    said, errors = elsewhere(code, film)
+    assert said == "read\nread\n", errors
 
 
 def test_a_fork_that_lives_on_holds_no_decoding_up(film):
@@ -725,11 +730,8 @@ def test_a_fork_that_lives_on_holds_no_decoding_up(film):
         "    time.sleep(0.05)\n"
         "print(len(done), flush=True); os.killpg(0, 9)"
     )
-    command = [sys.executable, "-W", "ignore", "-c", code, str(film)]
-    outcome = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=50, start_new_session=True
-    )
-    assert outcome.stdout == "100\n", outcome.stderr
+    said, errors = elsewhere(code, film, timeout=50, start_new_session=True)
+    assert said == "100\n", errors
 
 
 def test_a_decoding_server_ends_with_the_process_that_asks_it(film):
@@ -738,11 +740,9 @@ def test_a_decoding_server_ends_with_the_process_that_asks_it(film):
         "decode.read(sys.argv[1]); print(apart._server[0].pid, flush=True)\n"
         "os.kill(os.getpid(), 9)"
     )
-    outcome = subprocess.run(
-        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
-    )
+    said, _ = elsewhere(code, film)
     for _ in range(50):
-        status = Path(f"/proc/{outcome.stdout.strip()}/stat")
+        status = Path(f"/proc/{said.strip()}/stat")
         if not status.exists() or ") Z " in status.read_text():
             return
         time.sleep(0.1)
@@ -776,10 +776,8 @@ def test_too_little_memory_of_the_whole_process_is_not_the_files_fault(film):
         "try: decode.read(sys.argv[1])\n"
         "except OSError as error: print(error)"
     )
-    outcome = subprocess.run(
-        [sys.executable, "-c", code, str(film)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert "good.tif" in outcome.stdout, outcome.stderr
+    said, errors = elsewhere(code, film)
+    assert "good.tif" in said, errors
 
 
 def test_no_temporary_folder_is_needed(film, monkeypatch):

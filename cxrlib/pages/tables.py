@@ -42,7 +42,6 @@ from cxrlib.targets import GROUP_TARGET, TARGETS
 _IMAGENET = " (ImageNet)"
 """Said of a value of the paper's whose arm began from its weights, and ours from others."""
 
-
 _NONE = pd.DataFrame({"Arm": ["none finished"]})
 _ENDS = ["value", "low", "high"]
 
@@ -373,15 +372,8 @@ def attention(summary, of="region"):
         label = run_label(experiment, architecture, weights)
         rows.append([label, *what, found["n"].iloc[0], *cells, *chance, lift])
     chance = ["Its share", "Gaussian"]
-    columns = [
-        "Arm",
-        *(name.capitalize() for name in (*seed, of)),
-        "n",
-        "Energy",
-        "Highest point",
-        *chance,
-        "Above share",
-    ]
+    which = [name.capitalize() for name in (*seed, of)]
+    columns = ["Arm", *which, "n", "Energy", "Highest point", *chance, "Above share"]
     return pd.DataFrame(rows, columns=columns)
 
 

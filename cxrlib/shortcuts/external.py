@@ -82,14 +82,10 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     predictions = _ask(run, model, radiographs)
     measured = None if known is None else lung_attention(run, model, known)
     found = cohorts.count_findings(place) if "finding" in radiographs else None
-    # A test is there once its counts are: last written, first deleted of an older one.
-    for old in (runs.COUNTS, runs.MEAN_LUNGS):
-        (folder / old).unlink(missing_ok=True)
-    if known is not None and len(known) >= runs.DOZEN:
-        with files.replacing(folder / runs.MEAN_LUNGS) as temporary:
-            np.save(temporary, mean_lungs(run, known))
+    enough = known is not None and len(known) >= runs.DOZEN
     tables = {"left-out": left_out, "findings": found, "attention": measured}
-    runs.write_test(folder, {"predictions": predictions, **tables})
+    means = mean_lungs(run, known) if enough else None
+    runs.write_test(folder, {"predictions": predictions, **tables}, means)
     return Tested(name, folder, predictions, left_out, measured)
 
 

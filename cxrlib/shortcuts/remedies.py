@@ -62,32 +62,6 @@ class Cohort(NamedTuple):
         return self._replace(pixels=np.stack([*map(picture, self.pixels, self.lungs)]))
 
 
-@dataclasses.dataclass(frozen=True)
-class Remedy:
-    """One remedy: what it does, and what it takes beside the radiographs.
-
-    Attributes:
-        says: What it does, for tables.
-        takes: What it needs that is not there for nothing; "" where nothing.
-        picture: What is done to every image, in training and after it: a function of uint8
-            (size, size, 3) and its lungs, bool (size, size).
-        ranges: `augment.Ranges` for a new transform of every image in training, or None.
-        copied: The groups that are transformed; empty for all.
-        draw: Function of the cells of the radiographs that returns how often each is drawn.
-        weigh: Function of the cells that returns how much each radiograph counts.
-        learn: Function that trains: see `_plain`.
-    """
-
-    says: str
-    takes: str = ""
-    picture: Callable = lambda image, lungs: image
-    ranges: augment.Ranges | None = None
-    copied: tuple[str, ...] = ()
-    draw: Callable = lambda cells: np.ones(len(cells))
-    weigh: Callable = lambda cells: np.ones(len(cells))
-    learn: Callable | None = None
-
-
 def measure(profile, path, shortcuts=tuple(SHORTCUTS), remedies=None, n=TESTED):
     """Trains a network a seed, shortcut and remedy, and measures what is left of its score.
 
@@ -107,12 +81,14 @@ def measure(profile, path, shortcuts=tuple(SHORTCUTS), remedies=None, n=TESTED):
     """
     if profile.cohort != "phantom":
         raise InputError(f"cohort is {profile.cohort}: the truth of phantoms alone is known")
+    schedule = profile.schedule(experiments.A, "efficient")  # with the paper's number for a 0
+    names = ("epochs", "batch_size", "learning_rate")
+    profile = dataclasses.replace(profile, **{name: getattr(schedule, name) for name in names})
     done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
     for trial in profile.trials:
         for shortcut in shortcuts:
-            asked = [name for name in remedies or REMEDIES]
-            there = done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"]
-            missing = [name for name in asked if name not in set(there)]
+            there = set(done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"])
+            missing = [name for name in remedies or REMEDIES if name not in there]
             if not missing:
                 continue
             trained, tests = cohorts(trial, shortcut, n)
@@ -189,10 +165,9 @@ def _simulated(table, seed, profile):
 def _measured(profile, remedy, trained, tests):
     """Trains one network, and returns its AUCs: version, target, auc, steps and seconds."""
     seen = {name: one.made(remedy.picture) for name, one in {"": trained, **tests}.items()}
-    batch = profile.batch_size
-    steps = profile.epochs * len(trained.table) // batch
+    steps = profile.epochs * len(trained.table) // profile.batch_size
     started = time.perf_counter()
-    answer = (remedy.learn or _plain)(seen.pop(""), seen["balanced"], remedy, profile, steps)
+    answer = remedy.learn(seen.pop(""), seen["balanced"], remedy, profile, steps)
     took = time.perf_counter() - started
     rows = []
     for version in ("tied", "random"):
@@ -220,10 +195,9 @@ def evenly(cells):
 
 def _plain(cohort, balanced, remedy, profile, steps):
     """Trains on the answers alone, with the remedy's draws and weights."""
-    model = _network(profile, steps)
+    model, weight = _network(profile, steps), remedy.weigh(cells(cohort.table))
     for rows, batch, targets in _batches(cohort, remedy, profile, steps):
-        weight = remedy.weigh(cells(cohort.table))[rows]
-        model.train_on_batch(batch, targets, sample_weight=weight)
+        model.train_on_batch(batch, targets, sample_weight=weight[rows])
     return _answers(model)
 
 
@@ -287,7 +261,7 @@ def _adversary(cohort, balanced, remedy, profile, steps):
     both = keras.Model(model.input, [model.output, *read])
     losses = ["binary_crossentropy", *["sparse_categorical_crossentropy"] * len(names)]
     both.compile(
-        _optimizer(steps),
+        _optimizer(profile, steps),
         loss=losses,
         loss_weights=[1, *[STRENGTH] * len(names)],
         jit_compile=False,
@@ -314,7 +288,7 @@ def _within_lungs(cohort, balanced, remedy, profile, steps):
     )([last, outside])
     both = keras.Model([model.input, outside], [model.output, energy])
     both.compile(
-        _optimizer(steps),
+        _optimizer(profile, steps),
         loss=["binary_crossentropy", lambda _, share: share],
         loss_weights=[1, STRENGTH],
         jit_compile=False,
@@ -328,8 +302,9 @@ def _within_lungs(cohort, balanced, remedy, profile, steps):
 
 def _begun_without(cohort, balanced, remedy, profile, steps):
     """Begins on phantoms without the shortcut: half of the steps there, half on the cohort."""
-    tables = phantom.table(profile.counts, seed=3 * profile.seed + 10_000_000)
-    other = _simulated(tables, 3 * profile.seed + 10_000_000, profile).made(remedy.picture)
+    seed = 3 * profile.seed + 10_000_000
+    other = _simulated(phantom.table(profile.counts, seed=seed), seed, profile)
+    other = other.made(remedy.picture)
     model = _network(profile, steps)
     for part in (other, cohort):
         for _, batch, targets in _batches(part, remedy, profile, steps // 2):
@@ -344,14 +319,15 @@ def _network(profile, steps):
 
     keras.utils.set_random_seed(profile.seed)
     model = models.build("efficient", profile.image_size)
-    model.compile(_optimizer(steps), loss="binary_crossentropy", jit_compile=False)
+    model.compile(_optimizer(profile, steps), loss="binary_crossentropy", jit_compile=False)
     return model
 
 
-def _optimizer(steps):
+def _optimizer(profile, steps):
     from cxrlib.networks.backend import keras
 
-    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.001, steps))
+    decay = keras.optimizers.schedules.CosineDecay(profile.learning_rate, steps)
+    return keras.optimizers.Adam(decay)
 
 
 def _batches(cohort, remedy, profile, steps):
@@ -360,8 +336,9 @@ def _batches(cohort, remedy, profile, steps):
     targets = cohort.table[list(TARGETS)].to_numpy(np.float32)
     group = cohort.table["group"].to_numpy()
     share = remedy.draw(cells(cohort.table))
+    share = share / share.sum()
     for _ in range(steps):
-        rows = rng.choice(len(targets), profile.batch_size, p=share / share.sum())
+        rows = rng.choice(len(targets), profile.batch_size, p=share)
         batch = cohort.pixels[rows]
         for place, row in enumerate(rows):
             if remedy.ranges and (not remedy.copied or group[row] in remedy.copied):
@@ -396,6 +373,32 @@ def _lungs_alone(image, lungs):
 
 def _border_alone(image, lungs):
     return images.cover(image, "not-border")
+
+
+@dataclasses.dataclass(frozen=True)
+class Remedy:
+    """One remedy: what it does, and what it takes beside the radiographs.
+
+    Attributes:
+        says: What it does, for tables.
+        takes: What it needs that is not there for nothing; "" where nothing.
+        picture: What is done to every image, in training and after it: a function of uint8
+            (size, size, 3) and its lungs, bool (size, size).
+        ranges: `augment.Ranges` for a new transform of every image in training, or None.
+        copied: The groups that are transformed; empty for all.
+        draw: Function of the cells of the radiographs that returns how often each is drawn.
+        weigh: Function of the cells that returns how much each radiograph counts.
+        learn: Function that trains, as `_plain` does.
+    """
+
+    says: str
+    takes: str = ""
+    picture: Callable = lambda image, lungs: image
+    ranges: augment.Ranges | None = None
+    copied: tuple[str, ...] = ()
+    draw: Callable = lambda cells: np.ones(len(cells))
+    weigh: Callable = lambda cells: np.ones(len(cells))
+    learn: Callable = _plain
 
 
 _ONLINE, _COPIES = experiments.C.online, experiments.B.copies.train_ranges

@@ -441,17 +441,23 @@ def _is_copy(folder, run):
     return facts.exists() and facts.read_bytes() == (run.folder / "run.json").read_bytes()
 
 
-def write_test(folder, tables):
+def write_test(folder, tables, means=None):
     """Writes what a run made of a cohort from elsewhere, in the place of an older test of it.
+
+    A test is there once its counts are: last written, first deleted of an older one.
 
     Args:
         folder: external/NAME in the run's folder.
         tables: Dictionary: predictions, left-out, and where they were made findings and attention,
             None otherwise -> DataFrame.
+        means: The mean of the lungs, as `Run.mean_lungs` returns it.
     """
+    for name in ELSEWHERE:
+        (folder / name).unlink(missing_ok=True)
+    if means is not None:
+        with replacing(folder / MEAN_LUNGS) as temporary:
+            np.save(temporary, means)
     there = {name: table for name, table in tables.items() if table is not None}
-    for name in tables:
-        (folder / f"{name}.csv").unlink(missing_ok=True)
     for name, table in there.items():
         write_csv(table, folder / f"{name}.csv")
     write_json({name: len(table) for name, table in there.items()}, folder / COUNTS)
@@ -548,7 +554,8 @@ def pack(folder, path):
         InputError: There is no run in the folder, it is still being trained, or it lies elsewhere.
     """
     folder = Path(folder)
-    if load(folder).info["state"] == RUNNING:
+    run = load(folder)
+    if run.info["state"] == RUNNING:
         raise InputError(f"the run in {folder} has not ended: `cxr train` goes on with it")
     place = folder.absolute()  # links stay: runs/ may lie on another disk
     if ".." in place.parts or not place.is_relative_to(root()):
@@ -560,7 +567,7 @@ def pack(folder, path):
         )
     if Path(path).exists() and not _is_packed(path):
         raise InputError(f"{path} is there and is no packed run: give another name")
-    tests = (f"external/{name}/{file}" for name in load(folder).external for file in ELSEWHERE)
+    tests = (f"external/{name}/{file}" for name in run.external for file in ELSEWHERE)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name in ("run.json", *LEFT, *tests):
             if (folder / name).exists():
