@@ -209,7 +209,7 @@ def _check(settings, others):
 
 @app.command()
 def train(
-    experiment: Annotated[str, typer.Argument(help="A, B or C.")],
+    experiment: Annotated[str, typer.Argument(help="A, B, C or D.")],
     arm: Annotated[str, typer.Argument(help="densenet121-none, efficient, ...")],
     profile: ProfileFile = QUICK,
     seed: Annotated[int | None, typer.Option(help="One of the profile's seeds.")] = None,
@@ -382,6 +382,42 @@ def remedies(
     for line in remedy.measure(settings, path):
         _say(line)
     _say(path)
+
+
+@app.command()
+def lungs(
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PLACE...]", help="Datasets to test on: folders or CSV files."),
+    ] = None,
+    outlines: Annotated[
+        Path | None, typer.Option("--lungs", help="Folder of readers' lung masks of these.")
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Train it again.")] = False,
+):
+    """Train what outlines lungs, on phantoms alone, and test it on readers' outlines."""
+    if bool(places) != bool(outlines):
+        raise InputError("name datasets and, with --lungs, the folder of their lung masks")
+    import pandas as pd
+
+    from cxrlib import cohort, networks
+    from cxrlib.cohort import lungs as readers
+    from cxrlib.networks import unet
+
+    path = files.root() / networks.UNET
+    if anew or not path.exists():
+        for line in unet.train(path):
+            _say(line)
+    tested = []
+    for place in places or []:
+        known = readers.join(cohort.read(place), outlines)
+        found = unet.compare(unet.kept(), known)
+        tested.append(found.assign(cohort=place.name))
+        middle, worst = found["dice"].median(), found["dice"].min()
+        _say(f"{place}: {len(found)} outlined, Dice {middle:.3f} in the middle, worst {worst:.3f}")
+    if tested:
+        files.write_csv(pd.concat(tested, ignore_index=True), path.with_name("dice.csv"))
+    _say(path.parent)
 
 
 @app.command()

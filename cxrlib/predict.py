@@ -9,6 +9,7 @@ from cxrlib.errors import InputError
 from cxrlib.files import root, write_new
 from cxrlib.shortcuts import external
 from cxrlib.study import runs
+from cxrlib.study.data import treated
 from cxrlib.targets import TARGETS
 
 RELEASED = "results/coronahack-224/C/efficient"
@@ -102,7 +103,8 @@ def radiograph(run, path):
     """
     try:
         image = images.load(path, run.info["image_size"])
-        return images.treat(images.cover(image, run.info.get("cover", "none")), run.treatment)
+        covered = images.cover(image, run.info.get("cover", "none"))
+        return treated(covered, run.treatment, path)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     except InputError as error:

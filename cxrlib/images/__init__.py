@@ -84,6 +84,34 @@ def clahe(image):
     return cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
 
 
+MARGIN = 0.04
+"""What is left around the lungs where an image is cropped to them, as a share of its edge."""
+
+
+def crop_to_lungs(image, lungs):
+    """Cuts off what lies around the lungs, but for a margin, and resizes back.
+
+    Args:
+        image: Array (size, size, 3) or (size, size).
+        lungs: bool array (size, size); where nothing is set, the image stays as it is.
+
+    Returns:
+        Array of the image's shape and type.
+    """
+    if not lungs.any():
+        return image
+    size, margin = len(image), round(MARGIN * len(image))
+    rows, cols = (np.flatnonzero(lungs.any(axis=axis)) for axis in (1, 0))
+    top, left = max(rows[0] - margin, 0), max(cols[0] - margin, 0)
+    inner = image[top : rows[-1] + margin + 1, left : cols[-1] + margin + 1]
+    return resize(np.ascontiguousarray(inner), size)
+
+
+def cover_all_else(image, lungs):
+    """Paints all but the lungs black, as `cover` does; where nothing is set, the image stays."""
+    return cover(image, "not-lungs", lungs) if lungs.any() else image
+
+
 KEYS = ".keys"
 """Ending of the file beside a pixel cache that says, a line an image, what each is made from."""
 
@@ -92,8 +120,13 @@ TREATMENTS = {
     "cropped": (crop_borders,),
     "clahe": (clahe,),
     "cropped+clahe": (crop_borders, clahe),
+    "lungs+clahe": (crop_to_lungs, clahe, cover_all_else),
 }
-"""What an experiment does to every image, by name: functions in the order they are applied."""
+"""What an experiment does to every image, by name: functions in the order they are applied. Those
+of `BY_LUNGS` take the lungs, too."""
+
+BY_LUNGS = (crop_to_lungs, cover_all_else)
+_CROPS = (crop_borders, crop_to_lungs)
 
 
 FRAME = {"centre": 1 / 8, "not-border": 1 / 16}
@@ -131,11 +164,33 @@ def cover(image, what, lungs=None):
     return np.where(covered[..., None], np.uint8(0), image)
 
 
-def treat(image, treatment):
-    """Applies a treatment of `TREATMENTS` to one image."""
+def needs_lungs(treatment):
+    """Returns whether a treatment of `TREATMENTS` needs to know where the lungs are."""
+    return not set(BY_LUNGS).isdisjoint(TREATMENTS[treatment])
+
+
+def treat(image, treatment, lungs=None):
+    """Applies a treatment to one image.
+
+    Args:
+        image: uint8 array (size, size, 3).
+        treatment: A name of `TREATMENTS`.
+        lungs: bool array (size, size), where the treatment needs them.
+
+    Returns:
+        uint8 array of the same shape.
+    """
     for step in TREATMENTS[treatment]:
-        image = step(image)
+        image = step(image, lungs) if step in BY_LUNGS else step(image)
+        if lungs is not None and step in _CROPS:
+            lungs = _cropped(step, lungs, lungs)
     return image
+
+
+def _cropped(step, mask, lungs):
+    """Crops a mask as a step of a treatment crops the image."""
+    grey = mask.astype(np.uint8) * 255
+    return (step(grey, lungs) if step in BY_LUNGS else step(grey)) > 127
 
 
 def shrink(mask, edge):
@@ -146,20 +201,19 @@ def shrink(mask, edge):
     return cv2.resize(grey, (edge, edge), interpolation=cv2.INTER_AREA) > 127
 
 
-def place(mask, treatment):
+def place(mask, treatment, lungs=None):
     """Takes a mask where a treatment takes the image: it is cropped, and its values are kept.
 
     Args:
         mask: bool array (size, size).
-        treatment: A name of `TREATMENTS`.
+        treatment, lungs: As `treat` takes them.
 
     Returns:
         bool array (size, size).
     """
-    moved = mask.astype(np.uint8) * 255
     for step in TREATMENTS[treatment]:
-        moved = crop_borders(moved) if step is crop_borders else moved
-    return moved > 127
+        mask = _cropped(step, mask, lungs) if step in _CROPS else mask
+    return mask
 
 
 def cache(path, keys, size, render, progress=iter):

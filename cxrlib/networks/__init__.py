@@ -87,3 +87,12 @@ class Recipe(NamedTuple):
     online: object
     seed: int
     precision: str = "float32"
+
+
+UNET = "results/lungs/unet.keras"
+"""The network that outlines lungs (`networks.unet`), from the study's folder."""
+
+UNET_MISSING = (
+    f"{UNET} is not there: `git checkout {UNET}` brings it back, `cxr lungs` trains it anew"
+)
+"""What is said where it is needed and was deleted."""

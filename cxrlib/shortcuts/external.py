@@ -252,8 +252,12 @@ def mean_lungs(run, known):
 
 def _placed(run, known):
     """Yields the lungs of each radiograph, bool (edge, edge), as the run's treatment puts them."""
+    size = run.info["image_size"]
     for _, row in known.iterrows():
-        yield images.place(lungs.mask(row, run.info["image_size"]), run.treatment)
+        outlined = None
+        if images.needs_lungs(run.treatment):
+            outlined = study.outline(images.load(row["path"], size))
+        yield images.place(lungs.mask(row, size), run.treatment, outlined)
 
 
 def _outlined(run, radiographs, outlines, place):

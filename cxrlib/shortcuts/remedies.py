@@ -46,9 +46,6 @@ STEP_SIZE = 0.05
 STRENGTH = 1.0
 """Weight of the loss of an adversary, and of the energy outside the lungs, beside the answers'."""
 
-MARGIN = 0.04
-"""What is left around the lungs where an image is cropped to them, as a share of its edge."""
-
 
 class Cohort(NamedTuple):
     """Phantoms and their truth: pixels uint8 (n, size, size, 3), lungs bool (n, size, size)."""
@@ -357,16 +354,6 @@ def _treated(treatment):
     return lambda image, lungs: images.treat(image, treatment)
 
 
-def _to_lungs(image, lungs):
-    """Crops an image to the lungs with a margin, and scales it back."""
-    size = len(image)
-    rows, cols = (np.flatnonzero(lungs.any(axis=axis)) for axis in (1, 0))
-    margin = round(MARGIN * size)
-    top, left = max(rows[0] - margin, 0), max(cols[0] - margin, 0)
-    inner = image[top : rows[-1] + margin + 1, left : cols[-1] + margin + 1]
-    return images.resize(np.ascontiguousarray(inner), size)
-
-
 def _lungs_alone(image, lungs):
     return images.cover(image, "not-lungs", lungs)
 
@@ -419,7 +406,7 @@ REMEDIES = {
                          learn=_last_layer),
     "adversary": Remedy("adversary on mark and source", "mark and source of every radiograph",
                         learn=_adversary),
-    "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=_to_lungs),
+    "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=images.crop_to_lungs),
     "lungs alone": Remedy("all but the lungs covered", _OUTLINES, picture=_lungs_alone),
     "energy": Remedy("energy outside the lungs paid for", "outlines of the lungs, in training",
                      learn=_within_lungs),

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cxrlib import files, heatmaps, metrics
+from cxrlib import files, heatmaps, images, metrics
 from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, Recipe
 from cxrlib.study import data, experiments, provenance, runs
@@ -300,12 +300,12 @@ def inputs(profile, experiment, arm):
         "treatment": experiment.treatment,
         "online": experiment.online and experiment.online._asdict(),
         "fingerprint": data.fingerprint(profile, experiment),
-        "code": _code(profile, arm.architecture),
+        "code": _code(profile, arm.architecture, experiment.treatment),
     }
     return json.loads(json.dumps(facts))  # as they come back from run.json
 
 
-def _code(profile, architecture):
+def _code(profile, architecture, treatment):
     """Digests the code behind a run's network, its answers and its heatmaps."""
     row = ARCHITECTURES[architecture]
     builder = row.builder if provenance.knows(f"networks.models.{row.builder}") else "_deep"
@@ -315,10 +315,11 @@ def _code(profile, architecture):
     method = heatmaps.METHODS[row.heatmap]
     explained = getattr(method, "func", method).__name__
     picture = "phantom.simulate" if profile.cohort == "phantom" else "images.load"
+    steps = [f"images.{step.__name__}" for step in images.TREATMENTS[treatment]]
     return {
         "training": provenance.digest(
             "networks.training.fit", f"networks.models.{builder}", picture, "images.cover",
-            "images.treat", "images.augment.apply", "study.data.with_copies",
+            "images.treat", *steps, "images.augment.apply", "study.data.with_copies",
         ),
         "answers": provenance.digest("networks.training.predict", "metrics.of_predictions"),
         "heatmaps": provenance.digest("heatmaps.write", f"heatmaps.{explained}"),

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import warnings
 from importlib import metadata
 
 import numpy as np
@@ -11,8 +12,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from cxrlib import cohort as cohorts
-from cxrlib import files, images, phantom
-from cxrlib.errors import InputError
+from cxrlib import files, images, networks, phantom
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
 from cxrlib.images import augment, marks
 from cxrlib.study import profiles, provenance
@@ -159,7 +160,47 @@ def regions(profile, experiment, row):
         for name, mask in known.items():
             grey = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2)
             known[name] = augment.apply(grey, moved)[..., 0] > 127
-    return {name: images.place(mask, experiment.treatment) for name, mask in known.items()}
+    treatment, outlined = experiment.treatment, None
+    if known and images.needs_lungs(treatment):
+        outlined = outline(_before_treatment(profile, experiment, row))
+    return {name: images.place(mask, treatment, outlined) for name, mask in known.items()}
+
+
+def treated(image, treatment, file=""):
+    """Treats one image; where that needs the lungs, the released network outlines them.
+
+    Args:
+        image: uint8 array (size, size, 3).
+        treatment: A name of `images.TREATMENTS`.
+        file: Named by an `InputWarning` where no lungs are found: the image is then not cropped.
+
+    Returns:
+        uint8 array of the same shape.
+
+    Raises:
+        InputError: The network that outlines lungs is needed and not there.
+    """
+    if not images.needs_lungs(treatment):
+        return images.treat(image, treatment)
+    lungs = outline(image)
+    if not lungs.any():
+        warnings.warn(
+            f"{file}: no lungs were found, so it is taken whole", InputWarning, stacklevel=2
+        )
+    return images.treat(image, treatment, lungs)
+
+
+def outline(image):
+    """Outlines the lungs of one image by the released network: bool array (size, size)."""
+    from cxrlib.networks import unet  # seconds: Keras comes with it
+
+    return unet.outline(unet.kept(), image[None])[0]
+
+
+def _before_treatment(profile, experiment, row):
+    """Renders one radiograph as an experiment augments it, before it is treated."""
+    made = image(profile, row)
+    return augment.apply(made, _transform(experiment, row)) if row["copy"] else made
 
 
 def _transform(experiment, row):
@@ -191,10 +232,8 @@ def pixels(profile, experiment, table=None):
 
     def render(i):
         row = table.iloc[i]
-        pixels_of_row = image(profile, row)
-        if row["copy"]:
-            pixels_of_row = augment.apply(pixels_of_row, _transform(experiment, row))
-        return images.treat(pixels_of_row, experiment.treatment)
+        made = _before_treatment(profile, experiment, row)
+        return treated(made, experiment.treatment, row["file"])
 
     # A bar only for a person who waits: none in a log, none for what takes a moment.
     bar = functools.partial(tqdm, desc="pixels", unit="image", delay=2, disable=None)
@@ -204,8 +243,11 @@ def pixels(profile, experiment, table=None):
 
 def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
-    code = provenance.digest("study.data.image", "images.treat", "images.augment.apply")
+    steps = [f"images.{step.__name__}" for step in images.TREATMENTS[experiment.treatment]]
+    made_by = ("study.data.image", "images.treat", *steps, "images.augment.apply")
+    code = provenance.digest(*made_by)
     shared = [profile.image_size, profile.cover, experiment.treatment, code]
+    shared += outlining(experiment)
     shared, keys = _digest([*shared, *map(version, DECODERS)]), []
     for content, row in zip(_contents(table), table.to_dict("records")):
         # The file's name draws where a mark is pasted.
@@ -214,6 +256,20 @@ def _pixel_keys(profile, experiment, table):
             facts += _transform(experiment, row)
         keys.append(_digest(facts)[:32])
     return keys
+
+
+def outlining(experiment):
+    """Digests what outlines the lungs for an experiment: a list of one, or empty if nothing does.
+
+    Raises:
+        InputError: The network that outlines lungs is not there.
+    """
+    if not images.needs_lungs(experiment.treatment):
+        return []
+    network = files.root() / networks.UNET
+    if not network.is_file():
+        raise InputError(networks.UNET_MISSING)
+    return [files.digests([network])[0], provenance.digest("networks.unet.outline")]
 
 
 def _contents(table):
@@ -237,7 +293,8 @@ def _fingerprint(profile, table, experiment):
     content = provenance.digest("phantom.simulate") if simulated else files.digests(table["path"])
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
     facts = [table.drop(columns="path").to_csv(index=False), content, copies]
-    return _digest(facts if profile.cover == "none" else [*facts, profile.cover])
+    facts += [] if profile.cover == "none" else [profile.cover]
+    return _digest(facts + outlining(experiment))
 
 
 def lung_attention(profile, run):

@@ -17,6 +17,7 @@ HERE = Path(__file__).parents[2]
 _TABLES = frozenset({
     "cxrlib.networks.ARCHITECTURES", "cxrlib.heatmaps.METHODS", "cxrlib.networks.models._BUILDERS",
     "cxrlib.study.experiments.EXPERIMENTS", "cxrlib.study.profiles.Profile",
+    "cxrlib.images.TREATMENTS",
 })  # fmt: skip
 """Tables of which a run takes a row: what it takes is written down as a value, beside the digest,
 and a new row makes no run anew."""
