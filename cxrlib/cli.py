@@ -370,16 +370,19 @@ def shortcuts(
 
 @app.command()
 def remedies(
+    place: Annotated[
+        Path | None, typer.Argument(help="New patients, where the profile is of real radiographs.")
+    ] = None,
     profile: ProfileFile = Path("profiles/remedies.yml"),
 ):
-    """Compare what mends a shortcut, on phantoms. Goes on where it was stopped."""
+    """Compare what mends a shortcut. Goes on where it was stopped."""
     from cxrlib import shortcuts
     from cxrlib.shortcuts import remedies as remedy
     from cxrlib.study import profiles
 
     settings = profiles.read(_from_root(profile))
     path = shortcuts.kept_in(settings) / "remedies.csv"
-    for line in remedy.measure(settings, path):
+    for line in remedy.measure(settings, path, place):
         _say(line)
     _say(path)
 

@@ -187,7 +187,7 @@ def test_outside_the_study_the_command_says_where_to_go(tmp_path, monkeypatch, r
 
 def test_bad_input_ends_a_process_in_one_line_and_status_2(project):
     outcome = subprocess.run(
-        [CXR, "train", "D", "efficient"], cwd=project, capture_output=True, text=True
+        [CXR, "train", "Z", "efficient"], cwd=project, capture_output=True, text=True
     )
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("cxr: ") and outcome.stderr.count("\n") == 1

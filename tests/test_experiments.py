@@ -68,8 +68,8 @@ def test_the_initialisation_with_the_lower_validation_loss_is_taken():
 
 
 def test_unknown_names_are_refused_with_the_choices():
-    with pytest.raises(InputError, match="unknown experiment 'D': expected one of A, B, C"):
-        experiments.find("D")
+    with pytest.raises(InputError, match="unknown experiment 'Z': expected one of A, B, C, D"):
+        experiments.find("Z")
     with pytest.raises(InputError, match="experiment B has no arm 'vgg': .*resnet50-best"):
         experiments.find_arm(experiments.B, "vgg")
 
@@ -98,6 +98,14 @@ def test_only_c_treats_images_and_augments_while_training():
     assert experiments.C.online == experiments.Ranges(
         rotation=10, height_shift=0.05, width_shift=0.05, shear=0.02, horizontal_flip=True
     )
+
+
+def test_d_is_c_with_the_lungs_in_place_of_the_borders():
+    c, d = experiments.C, experiments.D
+    assert (d.treatment, d.copies, d.online, d.schedule) == (
+        "lungs+clahe", c.copies, c.online, c.schedule,
+    )  # fmt: skip
+    assert not d.published and [arm.name for arm in d.arms] == ["efficient"]
 
 
 def test_equal_validation_losses_are_decided_the_same_way_in_either_order():

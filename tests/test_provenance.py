@@ -10,7 +10,8 @@ from cxrlib.study import experiments, provenance
 
 ROOT = Path(__file__).parents[1]
 TRAINING = (
-    "networks.training.fit", "networks.models.efficient", "images.treat", "study.data.with_copies",
+    "networks.training.fit", "networks.models.efficient", "images.treat", "images.clahe",
+    "study.data.with_copies",
 )  # fmt: skip
 HEATMAPS = ("heatmaps.write", "heatmaps.saliency")
 
@@ -111,7 +112,7 @@ def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path,
 @pytest.mark.slow
 def test_another_experiment_reaches_the_chapters_that_show_all_of_them(monkeypatch):
     before = chapters(monkeypatch)
-    monkeypatch.setitem(experiments.EXPERIMENTS, "D", experiments.C)
+    monkeypatch.setitem(experiments.EXPERIMENTS, "E", experiments.C)
     reached = differing(before, chapters(monkeypatch))
     assert {notebooks.FRONT, "05-comparison", "10-gallery"} <= reached
     assert not reached & {"01-data", "02-experiment-a", "04-experiment-c", "06-paper-audit"}

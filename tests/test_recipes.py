@@ -19,20 +19,20 @@ RECIPES = (ROOT / "CONTRIBUTING.md").read_text().partition("## An experiment")[2
 EXPERIMENT, ARCHITECTURE = re.findall(r"```python\n(.*?)```", RECIPES, re.S)
 COPY = re.search(r"```console\n(.*?)```", RECIPES, re.S)[1]
 PROFILE = "profiles/smoke.yml"
-OLD = {"A/efficient", "B/efficient", "C/efficient"}
+OLD = {"A/efficient", "B/efficient", "C/efficient", "D/efficient"}
 NEW = {
-    "A/mobilenetv2-none", "B/mobilenetv2-best", "C/mobilenetv2-best", "D/mobilenetv2-best",
-    "D/efficient",
+    "A/mobilenetv2-none", "B/mobilenetv2-best", "C/mobilenetv2-best", "E/mobilenetv2-best",
+    "E/efficient",
 }  # fmt: skip
 TRAIN = """
 from cxrlib import study
 from cxrlib.study import experiments, profiles
 from tests.conftest import make_finished
 profile = profiles.read("profiles/smoke.yml")
-for name in "BCD":
+for name in "BCE":
     arm = experiments.find_arm(profile.experiment(name), "mobilenetv2-best")
     make_finished(profile, name, arm._replace(weights="none"), folder=arm.name)
-for name, arm in (("A", "mobilenetv2-none"), ("D", "efficient")):
+for name, arm in (("A", "mobilenetv2-none"), ("E", "efficient")):
     experiment = profile.experiment(name)
     study.train(profile, experiment, experiments.find_arm(experiment, arm), lines=True)
 """
@@ -56,19 +56,19 @@ def to_train(folder):
 
 
 def written(folder):
-    return {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/[ABC]/efficient/*")}
+    return {p: p.stat().st_mtime_ns for p in folder.glob("runs/*/[ABCD]/efficient/*")}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A copy of the study in which Efficient has finished Experiments A, B and C."""
+    """A copy of the study in which Efficient has finished all experiments."""
     folder = copy_study(tmp_path_factory.mktemp("study"))
     smoke = (ROOT / "tests" / "smoke.yml").read_text()
     (folder / PROFILE).write_text(f"{smoke}arms: [efficient]\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         profile = profiles.read(PROFILE)
-        for name in "ABC":
+        for name in "ABCD":
             make_finished(profile, name, profile.experiment(name).arms[0])
     run(folder, CXR, "study", "--profile", PROFILE, "--no-book")
     assert to_train(folder) == set()
@@ -107,13 +107,13 @@ def test_only_the_new_arms_are_trained_and_each_says_why(extended):
     assert planned == NEW
     assert written(folder) == before
     assert "A mobilenetv2-none  begins: it has no run yet" in said
-    assert "D efficient  begins: it has no run yet" in said
+    assert "E efficient  begins: it has no run yet" in said
     assert "trained again" not in said
 
 
 def test_the_chapter_of_an_experiment_of_ones_own_claims_nothing_of_the_paper(extended):
-    shown = chapter(extended[0], "15-experiment-d")
-    assert "Experiment D as run here." in shown
+    shown = chapter(extended[0], "17-experiment-e")
+    assert "Experiment E as run here." in shown
     assert "The paper has no such experiment" in shown
     assert "MobileNetV2 (random)" in shown
     for claim in ("as published", "– paper", "the paper printed", "paper's value", ",paper"):
@@ -124,7 +124,7 @@ def test_the_chapter_of_an_experiment_of_ones_own_claims_nothing_of_the_paper(ex
 def test_the_chapters_of_all_experiments_show_both(extended, name):
     shown = chapter(extended[0], name)
     assert "MobileNetV2 (random)" in shown
-    assert "D\u2002Efficient" in shown or '"experiment":"D"' in shown
+    assert "E\u2002Efficient" in shown or '"experiment":"E"' in shown
 
 
 def test_the_front_page_counts_them(extended):

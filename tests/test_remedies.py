@@ -2,15 +2,17 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import phantom
+from cxrlib import images, phantom
 from cxrlib.errors import InputError
 from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
 from cxrlib.shortcuts import remedies
+from cxrlib.study import profiles
 from cxrlib.targets import TARGETS
 
 
@@ -49,9 +51,9 @@ def test_a_cell_is_a_group_with_a_mark_from_a_source():
 
 def test_an_image_cropped_to_the_lungs_keeps_them_and_loses_the_marks():
     one = phantom.simulate(4, 128, target="covid", mark="text")
-    cropped = remedies._to_lungs(one.image, one.lungs)
+    cropped = images.crop_to_lungs(one.image, one.lungs)
     assert cropped.shape == one.image.shape
-    kept = remedies._to_lungs(np.repeat(one.lungs[..., None], 3, 2).astype(np.uint8), one.lungs)
+    kept = images.crop_to_lungs(np.repeat(one.lungs[..., None], 3, 2).astype(np.uint8), one.lungs)
     assert kept.mean() > 1.2 * one.lungs.mean()
     assert not kept[0].any() and not kept[:, 0].any()  # a margin is left
 
@@ -70,7 +72,10 @@ def test_a_remedy_keeps_an_images_form_and_has_words(name):
     assert remedy.says
 
 
-WAYS = ("none", "resample", "dro", "last layer", "adversary", "energy", "pretrained")
+WAYS = (
+    "none", "resample", "dro", "last layer", "adversary", "energy", "pretrained", "joined",
+    "one choice",
+)  # fmt: skip
 """A remedy for each way to learn."""
 
 
@@ -98,10 +103,65 @@ def test_what_was_measured_is_not_trained_again_and_goes_on_where_it_was(once, t
     assert path.read_text().startswith(before)
 
 
-def test_radiographs_whose_truth_nobody_knows_are_refused(once, tmp_path):
+def test_real_radiographs_need_new_patients_and_phantoms_none(once, tmp_path):
+    path = tmp_path / "remedies.csv"
     other = dataclasses.replace(once, cohort="coronahack", data="data/coronahack")
-    with pytest.raises(InputError, match="cohort is coronahack: the truth of phantoms alone"):
-        next(remedies.measure(other, tmp_path / "remedies.csv"))
+    with pytest.raises(InputError, match="cohort is coronahack: name the new patients"):
+        next(remedies.measure(other, path))
+    with pytest.raises(InputError, match="new patients themselves: name no other"):
+        next(remedies.measure(once, path, "data/covid-chestxray"))
+
+
+def listed(folder, numbers, groups, source):
+    """Draws phantoms of a source as files and lists them, as a user would list radiographs."""
+    folder.mkdir()
+    rows = []
+    for number, group in zip(numbers, groups):
+        one = phantom.simulate(number, 128, target=group, source=source)
+        cv2.imwrite(str(folder / f"{number}.png"), one.image)
+        rows.append((f"{number}.png", f"p{number}", group, source))
+    table = pd.DataFrame(rows, columns=["file", "patient", "group", "source"])
+    table.to_csv(folder / "list.csv", index=False)
+    return folder / "list.csv"
+
+
+@pytest.fixture
+def collections(project):
+    """A profile of radiographs whose COVID images are figures, and new patients, all figures."""
+    groups = ["normal", "virus", "bacteria", "covid"] * 6
+    trained = listed(project / "trained", range(24), groups, "digital")
+    new = listed(project / "new", range(100, 124), groups, "figure")
+    profile = profiles.Profile(
+        cohort="folder", data=str(trained), image_size=128, normal=6, virus=6, bacteria=6, covid=6,
+        arms=("efficient",), epochs=1, batch_size=8,
+    )  # fmt: skip
+    return profile, new
+
+
+def test_each_third_of_the_new_patients_is_tested_once_and_never_learnt_from(collections):
+    profile, new = collections
+    tested = []
+    for trial in (dataclasses.replace(profile, seed=seed) for seed in range(3)):
+        trained, tests = remedies.real(trial, new)
+        third, others = tests["random"].table, tests["balanced"].table
+        assert not set(third["file"]) & set(others["file"])
+        assert set(trained.table["split"]) == {"train"}
+        assert set(tests["tied"].table["split"]) == {"test"}
+        assert trained.lungs.mean(axis=(1, 2)).min() > 0.1  # outlined by the released network
+        tested += [*third["file"]]
+    assert len(tested) == len(set(tested)) == 24
+
+
+@pytest.mark.slow
+def test_remedies_are_asked_of_real_radiographs(collections, tmp_path):
+    profile, new = collections
+    path = tmp_path / "remedies.csv"
+    names = ("none", "lungs cropped", "joined evenly", "pretrained", "one choice")
+    said = list(remedies.measure(profile, path, new, remedies=names))
+    assert said == [f"seed {profile.seed}, collections: {name}" for name in names]
+    found = remedies.read(path)
+    assert set(found["version"]) == {"tied", "random"} and found["steps"].nunique() == 1
+    assert set(found["shortcut"]) == {remedies.REAL}
 
 
 def test_effects_are_taken_seed_by_seed_against_the_network_without_a_remedy():

@@ -129,11 +129,11 @@ def test_nothing_of_the_paper_stands_beside_other_radiographs(tmp_path, cohort):
 
 
 def test_nothing_of_the_paper_stands_beside_what_it_does_not_have(tmp_path):
-    run = make_run(tmp_path, experiment="D", cohort="coronahack")
+    run = make_run(tmp_path, experiment="E", cohort="coronahack")
     assert tables.overall([run])["Arm"].tolist() == ["Efficient"]
     assert list(tables.per_target([run])) == ["Arm, target (patients)", "Precision", "Recall", "F1"]
     assert not [name for name in tables.seeds([run]) if "Paper" in name]
-    own = dataclasses.replace(experiments.C, name="D", published=False)
+    own = dataclasses.replace(experiments.C, name="E", published=False)
     setup = tables.setup(own, profiles.Profile(), "paper")
     assert list(setup) == ["", "this study"]
     assert ["Epochs at most, Efficient", "20"] in setup.values.tolist()

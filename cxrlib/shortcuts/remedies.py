@@ -1,9 +1,15 @@
-"""What mends a shortcut? Remedies side by side, on phantoms whose truth is known, on equal terms.
+"""What mends a shortcut? Remedies side by side, on equal terms.
 
-Every network is Efficient from random weights and takes as many steps over as many radiographs. A
-seed is a training and a test cohort of its own, so seeds differ in all that chance decides. In
-training a fact that has nothing to do with the lungs goes with the group in nine radiographs of
-ten; tested is on new patients, with that fact as in training, and with it at random.
+Every network is Efficient from random weights and takes as many steps over as many radiographs.
+Tested is on new patients, with the shortcut as in training, and without it.
+
+On phantoms a fact that has nothing to do with the lungs goes with the group in nine training
+radiographs of ten, and is at random where it is tested. A seed is a training and a test cohort of
+its own, so seeds differ in all that chance decides.
+
+On the paper's radiographs the shortcut is the source: all COVID radiographs are from one
+collection, all others from another. Without it are later patients of the first collection alone,
+with COVID and without; a seed tests a third of them.
 
 What a remedy takes to work (steps, balanced radiographs, outlines of lungs) is part of its row.
 """
@@ -15,13 +21,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
-from cxrlib import columns, files, images, metrics, phantom
+from cxrlib import cohort as cohorts_of
+from cxrlib import columns, files, images, metrics, phantom, study
 from cxrlib.columns import number, one_of, whole
 from cxrlib.errors import InputError
 from cxrlib.images import augment
+from cxrlib.shortcuts import external
 from cxrlib.study import experiments
-from cxrlib.targets import TARGETS
+from cxrlib.targets import GROUPS, TARGETS
 
 TIE = 0.9
 """How often the fact goes with the group; the rest is what balancing can learn from."""
@@ -32,13 +41,22 @@ SHORTCUTS = {
     "source": {"source_tie": TIE},
     "marks and source": {"mark_tie": TIE, "source_tie": TIE},
 }
-"""What goes with the group in training, as `phantom.table` takes it."""
+"""What goes with the group in the training phantoms, as `phantom.table` takes it."""
+
+REAL = "collections"
+"""The shortcut of the paper's radiographs, named beside those of phantoms."""
+
+THIRDS = 3
+"""Parts of the new patients: a seed tests one of them, and the others have no tie to learn."""
+
+PHANTOMS = 200
+"""Phantoms of each group that a network of real radiographs begins on."""
 
 TESTED = 100
 """Phantoms of each group in a test."""
 
 BALANCED = 10
-"""Phantoms of each group, with marks and sources at random, for last-layer retraining."""
+"""Phantoms of each group, with marks and sources at random, to learn from beside the others."""
 
 STEP_SIZE = 0.05
 """Of the weights of GroupDRO's cells (eta; Sagawa et al. 2020 take 0.01, over many more steps)."""
@@ -59,25 +77,35 @@ class Cohort(NamedTuple):
         return self._replace(pixels=np.stack([*map(picture, self.pixels, self.lungs)]))
 
 
-def measure(profile, path, shortcuts=tuple(SHORTCUTS), remedies=None, n=TESTED):
+def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
     """Trains a network a seed, shortcut and remedy, and measures what is left of its score.
 
     Args:
-        profile: A profile of phantoms: size, groups, seeds, and epochs and batch size, from which
-            the number of steps follows.
+        profile: A profile of phantoms or of CoronaHack: size, groups, seeds, and epochs and batch
+            size, from which the number of steps follows.
         path: The CSV file with a row a network and version; what is there is not trained again.
-        shortcuts: Keys of `SHORTCUTS`.
-        remedies: Keys of `REMEDIES`; None: all.
+        place: Where the new patients of real radiographs are, as `cohort.read` takes it.
+        shortcuts: Keys of `SHORTCUTS`, or `REAL` alone; None: all that the profile has.
+        remedies: Keys of `REMEDIES`; None: all, or those of `ON_REAL`.
         n: Test phantoms of each group.
 
     Yields:
         A line that says what was measured.
 
     Raises:
-        InputError: The profile is of other radiographs than phantoms.
+        InputError: Of real radiographs no new patients are named, or of phantoms some are.
     """
-    if profile.cohort != "phantom":
-        raise InputError(f"cohort is {profile.cohort}: the truth of phantoms alone is known")
+    simulated = profile.cohort == "phantom"
+    if simulated and place:
+        raise InputError(
+            "the profile is of phantoms, who are new patients themselves: name no other"
+        )
+    if not simulated and not place:
+        raise InputError(
+            f"cohort is {profile.cohort}: name the new patients, data/covid-chestxray say"
+        )
+    shortcuts = shortcuts or (tuple(SHORTCUTS) if simulated else (REAL,))
+    remedies = remedies or (tuple(REMEDIES) if simulated else ON_REAL)
     schedule = profile.schedule(experiments.A, "efficient")  # with the paper's number for a 0
     names = ("epochs", "batch_size", "learning_rate")
     profile = dataclasses.replace(profile, **{name: getattr(schedule, name) for name in names})
@@ -85,10 +113,10 @@ def measure(profile, path, shortcuts=tuple(SHORTCUTS), remedies=None, n=TESTED):
     for trial in profile.trials:
         for shortcut in shortcuts:
             there = set(done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"])
-            missing = [name for name in remedies or REMEDIES if name not in there]
+            missing = [name for name in remedies if name not in there]
             if not missing:
                 continue
-            trained, tests = cohorts(trial, shortcut, n)
+            trained, tests = cohorts(trial, shortcut, n) if simulated else real(trial, place)
             for name in missing:
                 facts = {"shortcut": shortcut, "remedy": name, "seed": trial.seed}
                 rows = _measured(trial, REMEDIES[name], trained, tests)
@@ -102,21 +130,21 @@ def read(path):
     return columns.read(path, COLUMNS)
 
 
-def effects(measured):
+def effects(measured, target="all"):
     """Measures what each remedy does to a score, seed by seed.
 
     Args:
         measured: As `read` returns it.
+        target: Whose AUC; "all": the mean of the five.
 
     Returns:
-        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC, the mean of the five
-        targets, with the shortcut as in training and without it), gap (tied less random), closed
+        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC with the shortcut as in training and without it), gap (tied less random), closed
         (how much smaller the gap is than without a remedy) and gained (how much higher the AUC
         without the shortcut; where nothing is tied, what the remedy costs, if it is negative).
     """
     keys = ["shortcut", "remedy", "seed"]
-    whole_answer = measured[measured["target"] == "all"]
-    table = whole_answer.pivot(index=keys, columns="version", values="auc").reset_index()
+    asked = measured[measured["target"] == target]
+    table = asked.pivot(index=keys, columns="version", values="auc").reset_index()
     table["gap"] = table["tied"] - table["random"]
     without = table[table["remedy"] == next(iter(REMEDIES))].set_index(["shortcut", "seed"])
     base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[["shortcut", "seed"]]))
@@ -146,6 +174,43 @@ def cohorts(profile, shortcut, n=TESTED):
     return _simulated(phantom.table(profile.counts, seed=train, **ties), train, profile), made
 
 
+def real(profile, place):
+    """Reads the radiographs of a seed: the paper's, and new patients of one of its collections.
+
+    Args:
+        profile: A trial of the study's profile.
+        place: As `measure` takes it.
+
+    Returns:
+        As `cohorts`: "tied" is the paper's test split, "random" a third of the new patients, and
+        "balanced" the others of them. Lungs are as the released network outlines them.
+
+    Raises:
+        InputError: As `study.cohort` and `external.select`.
+    """
+    table = study.cohort(profile)
+    new, _ = external.select(place, study.everything(profile))
+    drawn = StratifiedGroupKFold(THIRDS, shuffle=True, random_state=0)
+    thirds = [*drawn.split(new, new["COVID"], cohorts_of.clusters(new))]
+    others, third = thirds[profile.seed % THIRDS]
+    parts = {
+        "": table[table["split"] == "train"], "tied": table[table["split"] == "test"],
+        "random": new.iloc[third], "balanced": new.iloc[others],
+    }  # fmt: skip
+    made = {name: _read(part.reset_index(drop=True), profile) for name, part in parts.items()}
+    return made.pop(""), made
+
+
+def _read(table, profile):
+    """Reads the radiographs of a table, whose marks nobody knows."""
+    from cxrlib.networks import unet  # seconds: Keras comes with it
+
+    pixels = study.pixels(profile, experiments.A, table.assign(copy=0))
+    lungs = unet.outline(unet.kept(), pixels)
+    lungs[~lungs.any(axis=(1, 2))] = True  # none were found: it is taken whole
+    return Cohort(table.assign(mark="none"), np.asarray(pixels), lungs)
+
+
 def _simulated(table, seed, profile):
     """Simulates the phantoms of a table."""
     pixels, lungs = [], []
@@ -172,7 +237,8 @@ def _measured(profile, remedy, trained, tests):
         said = answer(seen[version].pixels)
         found = [metrics.auc(truth[:, i], said[:, i])[0] for i in range(len(TARGETS))]
         rows += [(version, t, auc) for t, auc in zip((*TARGETS, "all"), (*found, np.mean(found)))]
-    table = pd.DataFrame(rows, columns=["version", "target", "auc"])
+    # Of a target that all or none of the radiographs have, nothing is said.
+    table = pd.DataFrame(rows, columns=["version", "target", "auc"]).dropna()
     return table.assign(steps=steps, seconds=round(took, 1))
 
 
@@ -299,14 +365,40 @@ def _within_lungs(cohort, balanced, remedy, profile, steps):
 
 def _begun_without(cohort, balanced, remedy, profile, steps):
     """Begins on phantoms without the shortcut: half of the steps there, half on the cohort."""
-    seed = 3 * profile.seed + 10_000_000
-    other = _simulated(phantom.table(profile.counts, seed=seed), seed, profile)
+    seed, counts = 3 * profile.seed + 10_000_000, profile.counts
+    if profile.cohort != "phantom":
+        counts = dict.fromkeys(counts, PHANTOMS)
+    other = _simulated(phantom.table(counts, seed=seed), seed, profile)
     other = other.made(remedy.picture)
     model = _network(profile, steps)
     for part in (other, cohort):
         for _, batch, targets in _batches(part, remedy, profile, steps // 2):
             model.train_on_batch(batch, targets)
     return _answers(model)
+
+
+def _with_others(cohort, balanced, remedy, profile, steps):
+    """Learns from radiographs without the shortcut, too: a dataset that holds both."""
+    table = pd.concat([cohort.table, balanced.table], ignore_index=True)
+    pixels = np.concatenate([cohort.pixels, balanced.pixels])
+    lungs = np.concatenate([cohort.lungs, balanced.lungs])
+    return _plain(Cohort(table, pixels, lungs), balanced, remedy, profile, steps)
+
+
+def _one_choice(cohort, balanced, remedy, profile, steps):
+    """Chooses one of the four groups, and answers the five targets as its group does."""
+    from cxrlib.networks.backend import keras
+
+    model, groups = _network(profile, steps), list(GROUPS)
+    logits = keras.layers.Dense(len(groups), activation="softmax")(model.layers[-1].input)
+    model = keras.Model(model.input, logits)
+    loss = "sparse_categorical_crossentropy"
+    model.compile(_optimizer(profile, steps), loss=loss, jit_compile=False)
+    chosen = cohort.table["group"].map(groups.index).to_numpy()
+    for rows, batch, _ in _batches(cohort, remedy, profile, steps):
+        model.train_on_batch(batch, chosen[rows])
+    answer = _answers(model)
+    return lambda pixels: answer(pixels) @ np.array([*GROUPS.values()], np.float32)
 
 
 def _network(profile, steps):
@@ -388,7 +480,12 @@ class Remedy:
     learn: Callable = _plain
 
 
+def _to_outline(image, lungs):
+    return images.crop_to_lungs(image, study.outline(image))
+
+
 _ONLINE, _COPIES = experiments.C.online, experiments.B.copies.train_ranges
+_WITHOUT_TIE = "radiographs without the tie"
 _OUTLINES = "outlines of the lungs, of every radiograph"
 REMEDIES = {
     "none": Remedy("as it is (Experiment A)"),
@@ -402,11 +499,12 @@ REMEDIES = {
     "weigh": Remedy("cells weighed alike", "mark and source of every radiograph", weigh=evenly),
     "dro": Remedy("worst cell first (GroupDRO)", "mark and source of every radiograph",
                   learn=_worst_cells),
-    "last layer": Remedy("last layer anew (DFR)", f"{4 * BALANCED} radiographs without the tie",
+    "last layer": Remedy("last layer anew (DFR)", _WITHOUT_TIE,
                          learn=_last_layer),
     "adversary": Remedy("adversary on mark and source", "mark and source of every radiograph",
                         learn=_adversary),
     "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=images.crop_to_lungs),
+    "lungs outlined": Remedy("cropped to lungs that a network outlines", picture=_to_outline),
     "lungs alone": Remedy("all but the lungs covered", _OUTLINES, picture=_lungs_alone),
     "energy": Remedy("energy outside the lungs paid for", "outlines of the lungs, in training",
                      learn=_within_lungs),
@@ -414,11 +512,22 @@ REMEDIES = {
                            picture=_border_alone),
     "pretrained": Remedy("begun on phantoms without the tie", "phantoms; half of the steps",
                          learn=_begun_without),
+    "joined": Remedy("radiographs without the tie added", _WITHOUT_TIE, learn=_with_others),
+    "joined evenly": Remedy("the same, cells drawn alike", _WITHOUT_TIE, learn=_with_others,
+                            draw=evenly),
+    "one choice": Remedy("one choice of four groups for five answers", learn=_one_choice),
 }  # fmt: skip
 """What may mend it, by name. The first one is what the others are measured against."""
 
+ON_REAL = (
+    "none", "augment", "c", "lungs cropped", "lungs alone", "border alone", "energy", "adversary",
+    "last layer", "joined", "joined evenly", "pretrained", "one choice",
+)  # fmt: skip
+"""Those that are asked of real radiographs, whose lungs a network outlines and whose marks nobody
+has written down."""
+
 COLUMNS = {
-    "shortcut": one_of(*SHORTCUTS), "remedy": one_of(*REMEDIES), "seed": whole(),
+    "shortcut": one_of(*SHORTCUTS, REAL), "remedy": one_of(*REMEDIES), "seed": whole(),
     "version": one_of("tied", "random"), "target": one_of(*TARGETS, "all"),
     "auc": number(0, 1), "steps": whole(1), "seconds": number(0),
 }  # fmt: skip

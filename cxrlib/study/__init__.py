@@ -17,6 +17,7 @@ from cxrlib.study.data import (
     radiographs,
     regions,
     split,
+    treated,
     truth,
 )
 
@@ -38,5 +39,6 @@ __all__ = [
     "run_folder",
     "split",
     "train",
+    "treated",
     "truth",
 ]

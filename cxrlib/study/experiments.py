@@ -1,7 +1,7 @@
 """The experiments, as data: A, B and C of the paper, and what is added to them.
 
-The numbers of A, B and C are the paper's (Albert 2020). D is the smarter crop that it recommends and
-did not try: by segmentation, here of a network that knows phantoms alone (`networks.unet`). A
+The numbers of A, B and C are the paper's (Albert 2020). D is the smarter crop that it recommends
+and did not try: by segmentation, here of a network that knows phantoms alone (`networks.unet`). A
 profile may shorten a schedule, never the treatment.
 """
 
