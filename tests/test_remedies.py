@@ -206,6 +206,36 @@ def test_of_one_seed_nothing_is_said_to_mend():
     assert told == {"marks": [], "source": [], "costs": []}
 
 
+def on_real(seeds, gained):
+    """Effects of made-up networks of real radiographs: the AUC that each remedy gains."""
+    rows = []
+    for remedy in remedies.ON_REAL:
+        for seed in seeds:
+            random = 0.5 + gained.get(remedy, 0) + 0.001 * seed
+            rows += [(remedy, seed, "tied", 0.95), (remedy, seed, "random", random)]
+    table = pd.DataFrame(rows, columns=["remedy", "seed", "version", "auc"])
+    return remedies.effects(table.assign(shortcut=remedies.REAL, target="COVID"), "COVID")
+
+
+def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():
+    effects = on_real(range(3), {"joined": 0.2})
+    assert shown.helping(effects) == [remedies.REMEDIES["joined"].says]
+    assert shown.helping(effects[effects["seed"] == 0]) == []
+    table = shown.real_table(effects).set_index("Remedy")
+    assert table.loc[remedies.REMEDIES["joined"].says, "New patients"].startswith("0.70 (")
+    assert table.loc[remedies.REMEDIES["none"].says, "More than without"] == "–"
+
+
+def test_what_helps_phantoms_is_ranked_against_what_helps_patients():
+    simulated = made_up(range(3), {"c": 0.0, "joined": 0.1, "energy": 0.2})
+    real = on_real(range(3), {"c": 0.3, "joined": 0.2, "energy": 0.1})
+    table, rank, p = shown.carried(simulated, real)
+    assert set(table["remedy"]) <= set(remedies.ON_REAL) - {"none", "border alone"}
+    assert rank > 0.7 and 0 <= p < 0.05
+    drawn = shown.carried_figure(table)
+    assert len(drawn.axes[0].texts) == len(table)
+
+
 def test_the_table_has_a_row_a_remedy_and_a_dash_where_none_was_trained():
     effects = made_up(range(3), {"c": 0.02})
     table = shown.table(effects[(effects["shortcut"] != "source") | (effects["remedy"] == "none")])

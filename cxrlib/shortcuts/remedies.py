@@ -138,9 +138,10 @@ def effects(measured, target="all"):
         target: Whose AUC; "all": the mean of the five.
 
     Returns:
-        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC with the shortcut as in training and without it), gap (tied less random), closed
-        (how much smaller the gap is than without a remedy) and gained (how much higher the AUC
-        without the shortcut; where nothing is tied, what the remedy costs, if it is negative).
+        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC with the shortcut as in
+        training and without it), gap (tied less random), closed (how much smaller the gap is than
+        without a remedy) and gained (how much higher the AUC without the shortcut; where nothing is
+        tied, what the remedy costs, if it is negative).
     """
     keys = ["shortcut", "remedy", "seed"]
     asked = measured[measured["target"] == target]
