@@ -388,6 +388,22 @@ def remedies(
 
 
 @app.command()
+def heatmaps(
+    profile: ProfileFile = Path("profiles/remedies.yml"),
+):
+    """Ask which kind of heatmap shows a shortcut, on phantoms. Goes on where it was stopped."""
+    from cxrlib import shortcuts
+    from cxrlib.shortcuts import telling
+    from cxrlib.study import profiles
+
+    settings = profiles.read(_from_root(profile))
+    path = shortcuts.kept_in(settings) / "heatmaps.csv"
+    for line in telling.measure(settings, path):
+        _say(line)
+    _say(path)
+
+
+@app.command()
 def lungs(
     places: Annotated[
         list[Path] | None,
