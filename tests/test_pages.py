@@ -13,7 +13,10 @@ from tests.conftest import copy_chapter
 CXR = Path(sys.executable).with_name("cxr")
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "book").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "docs/rescience.md")),
+    *sorted((ROOT / "book").glob("*.md")),
+]
 
 
 def test_the_api_page_lists_every_room_a_notebook_may_import():
