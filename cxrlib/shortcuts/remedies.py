@@ -283,7 +283,7 @@ def fit(cohort, remedy, profile, steps):
 
 
 def _plain(cohort, balanced, remedy, profile, steps):
-    """Trains on the answers alone."""
+    # Trains on the answers alone. (As a default its docstring would be a second one of `learn`.)
     return _answers(fit(cohort, remedy, profile, steps))
 
 
