@@ -25,8 +25,10 @@ def made_up(share, seeds=4, places=8):
 
 def test_heatmaps_that_follow_the_gap_rank_the_networks():
     found = telling.ranked(made_up(lambda gap, rng: gap), shown=(1, 8))
-    assert (found["rank"] > 0.99).all() and (found["low"] > 0.9).all()
+    assert (found["rank"] > 0.99).all()
     assert found["shown"].tolist() == [1, 8] and (found["networks"] == 20).all()
+    found = telling.ranked(made_up(lambda gap, rng: gap + rng.normal(0, 0.006)), shown=(1, 8))
+    assert (found["low"] > 0.9).all()  # of ranks that all resamples share there is no interval
 
 
 def test_heatmaps_of_chance_rank_nothing_and_the_interval_says_so():

@@ -132,6 +132,20 @@ def auc_of(predictions, target):
     return auc(predictions[f"y_{target}"], predictions[f"p_{target}"], predictions["patient"])
 
 
+def aucs(truth, said):
+    """Measures how well probabilities put radiographs in order, target by target.
+
+    Args:
+        truth: Array (n, 5) of 0 and 1.
+        said: Probabilities (n, 5).
+
+    Returns:
+        Dict of target -> AUC, and "all" -> the mean of the five; NaN where undefined.
+    """
+    found = {t: auc(truth[:, i], said[:, i])[0] for i, t in enumerate(TARGETS)}
+    return found | {"all": np.mean([*found.values()])}
+
+
 def arrays(predictions):
     """Takes predictions apart.
 

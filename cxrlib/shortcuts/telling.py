@@ -6,9 +6,11 @@ that for larger the more of them lies on marks, or the less in the lungs. Where 
 puts networks in another order than the gap does, that reader is misled.
 """
 
+import functools
+
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from cxrlib import columns, files, heatmaps, metrics
 from cxrlib.columns import number, one_of, whole
@@ -24,8 +26,8 @@ EXPLAINED = 10
 SHOWN = (1, 4, 10, 40)
 """Heatmaps of each network that a reader may see."""
 
-DRAWS, LEVEL = 500, 0.95
-"""Of networks, for intervals of a rank correlation, and their coverage."""
+DRAWS = 500
+"""Of the heatmaps that are shown, to be averaged."""
 
 COLUMNS = {
     "seed": whole(), "tie": number(0, 1), "gap": number(-1, 1),
@@ -90,8 +92,7 @@ def _measured(trial, tie, n, explained):
 def _auc(model, cohort):
     """Returns the AUC of a network on a cohort, the mean of the five targets."""
     said = model.predict(cohort.pixels, batch_size=64, verbose=0)
-    truth = cohort.table[list(TARGETS)].to_numpy()
-    return np.mean([metrics.auc(truth[:, i], said[:, i])[0] for i in range(len(TARGETS))])
+    return metrics.aucs(cohort.table[list(TARGETS)].to_numpy(), said)["all"]
 
 
 def _inside(heatmap, known):
@@ -118,27 +119,45 @@ def ranked(measured, region="marks", shown=SHOWN, seed=0):
         the mean share with the gap over networks, the mean over draws of the heatmaps shown), low,
         high (95 %, drawing networks again, too) and networks.
     """
-    rng, rows = np.random.default_rng(seed), []
+    rows = []
     for method, part in measured.groupby("method", sort=False):
         shares = part.pivot(index=["seed", "tie"], columns="place", values=region)
         gap = part.groupby(["seed", "tie"])["gap"].first().reindex(shares.index).to_numpy()
         values = shares.to_numpy()
         for many in shown:
-            alike = [_alike(values, gap, many, rng, False) for _ in range(DRAWS)]
-            again = [_alike(values, gap, many, rng, True) for _ in range(DRAWS)]
-            ends = np.nanquantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-            rows.append((method, many, np.nanmean(alike), *ends, len(gap)))
+            ranks = functools.partial(_ranks, values, gap, many, np.random.default_rng(seed))
+            _, replicates, left_out = metrics.resample(ranks, len(gap))
+            rank = ranks(np.ones((DRAWS, len(gap)))).mean(axis=0)
+            ends = metrics.percentiles(rank, replicates, left_out)[0]
+            rows.append((method, many, rank[0], *ends, len(gap)))
     names = ["method", "shown", "rank", "low", "high", "networks"]
     return pd.DataFrame(rows, columns=names)
 
 
-def _alike(values, gap, many, rng, again):
-    """Ranks networks by some of their heatmaps; `again` draws networks, too."""
-    rows = rng.integers(0, len(gap), len(gap)) if again else np.arange(len(gap))
-    seen = rng.choice(values.shape[1], min(many, values.shape[1]), replace=False)
-    shares = values[np.ix_(rows, seen)]
-    share = np.nansum(shares, axis=1) / np.maximum((~np.isnan(shares)).sum(axis=1), 1)
-    return spearmanr(share, gap[rows]).statistic if np.ptp(share) and np.ptp(gap[rows]) else 0.0
+def _ranks(values, gap, many, rng, weights):
+    """Ranks networks by some of their heatmaps, others for every row of weights.
+
+    Args:
+        values: Array (n, places), the share of each network's heatmaps in a region, or NaN.
+        gap: Array (n,).
+        many: Heatmaps that are shown.
+        rng: Of the draws.
+        weights: Array (k, n): how often each network counts; all rows have the same sum.
+
+    Returns:
+        Array (k, 1): Spearman's correlation of the mean share with the gap; 0 where one of them is
+        the same for all networks.
+    """
+    shares, gaps = [], []
+    for times in weights.astype(int):
+        seen = values[:, rng.choice(values.shape[1], min(many, values.shape[1]), replace=False)]
+        share = np.nansum(seen, axis=1) / np.maximum((~np.isnan(seen)).sum(axis=1), 1)
+        shares.append(np.repeat(share, times))
+        gaps.append(np.repeat(gap, times))
+    ranks = [rankdata(part, axis=1) for part in (shares, gaps)]
+    x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    spread = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    return ((x * y).sum(axis=1) / np.where(spread == 0, 1, spread))[:, None]
 
 
 def shares(measured, region):

@@ -88,8 +88,9 @@ def aucs(answered):
     for version, predictions in answered.items():
         if version == "no lesion":
             continue
-        found = [metrics.auc(predictions[f"y_{t}"], predictions[f"p_{t}"])[0] for t in TARGETS]
-        rows += [(version, t, auc) for t, auc in zip((*TARGETS, "all"), (*found, np.mean(found)))]
+        parts = ([f"{letter}_{target}" for target in TARGETS] for letter in "yp")
+        truth, said = (predictions[names].to_numpy() for names in parts)
+        rows += [(version, target, auc) for target, auc in metrics.aucs(truth, said).items()]
     return pd.DataFrame(rows, columns=["version", "target", "auc"])
 
 
