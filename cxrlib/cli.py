@@ -412,11 +412,14 @@ def lungs(
     outlines: Annotated[
         Path | None, typer.Option("--lungs", help="Folder of readers' lung masks of these.")
     ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write each radiograph's score there.")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Train it again.")] = False,
 ):
     """Train what outlines lungs, on phantoms alone, and test it on readers' outlines."""
     if bool(places) != bool(outlines):
         raise InputError("name datasets and, with --lungs, the folder of their lung masks")
+    if csv:
+        _ending(csv, ".csv")
     import pandas as pd
 
     from cxrlib import cohort, networks
@@ -434,9 +437,10 @@ def lungs(
         tested.append(found.assign(cohort=place.name))
         middle, worst = found["dice"].median(), found["dice"].min()
         _say(f"{place}: {len(found)} outlined, Dice {middle:.3f} in the middle, worst {worst:.3f}")
-    if tested:
-        files.write_csv(pd.concat(tested, ignore_index=True), path.with_name("dice.csv"))
-    _say(path.parent)
+    if csv and tested:
+        table = pd.concat(tested, ignore_index=True)
+        files.write_new(table.to_csv(index=False).encode(), csv)
+    _say(path)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """What a trained run says of single radiographs, and where in them it looks. Not for diagnosis."""
 
+import contextlib
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -7,7 +9,6 @@ import pandas as pd
 from cxrlib import heatmaps, images, labels, targets
 from cxrlib.errors import InputError
 from cxrlib.files import root, write_new
-from cxrlib.heatmaps import legend
 from cxrlib.images import decode
 from cxrlib.shortcuts import external
 from cxrlib.study import runs
@@ -103,24 +104,26 @@ def radiograph(run, path):
         InputError: The file cannot be opened, is not an image, or the run covers the lungs, which
             are not known; the message names the file.
     """
-    return _with_original(run, path)[0]
+    with _naming(path):
+        return _seen(run, decode.read(path), path)
 
 
-def _with_original(run, path):
-    """Returns a radiograph as the run sees it, and as it came: uint8 (height, width, 3), RGB."""
+def _seen(run, decoded, path):
+    """Returns a decoded radiograph as the run sees it."""
+    image = images.coloured(images.resize(decoded, run.info["image_size"]))
+    covered = images.cover(image, run.info.get("cover", "none"))
+    return treated(covered, run.treatment, path)
+
+
+@contextlib.contextmanager
+def _naming(path):
+    """Names the file in whatever is wrong with it."""
     try:
-        original = decode.read(path)
-        image = _coloured(images.resize(original, run.info["image_size"]))
-        covered = images.cover(image, run.info.get("cover", "none"))
-        return treated(covered, run.treatment, path), _coloured(original)
+        yield
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-
-
-def _coloured(image):
-    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
 def predict(run, paths):
@@ -201,7 +204,9 @@ def _asked(target, method):
 
 
 def _explained(run, model, path, target, explained):
-    image, original = _with_original(run, path)
+    with _naming(path):
+        decoded = decode.read(path)
+        image, original = _seen(run, decoded, path), images.coloured(decoded)
     probabilities = pd.Series(_probabilities(model, [image])[0], TARGETS)
     target = target or probabilities.idxmax()
     heatmap = explained(model, image[None], target)[0]
@@ -225,6 +230,8 @@ def picture(run, found):
     Returns:
         uint8 array (height and some, width, 3), RGB.
     """
+    from cxrlib.heatmaps import legend  # Matplotlib comes with it
+
     part = images.seen_part(run.treatment, len(found["heatmap"]), run.info.get("cover", "none"))
     label = f"{found['target']} {found['probabilities'][found['target']]:.3f}"
     if part is None:

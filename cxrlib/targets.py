@@ -98,5 +98,4 @@ def named(word):
         InputError: It is not a target.
     """
     spelled = {target.casefold(): target for target in TARGETS}
-    index(spelled.get(word.casefold(), word))
-    return spelled[word.casefold()]
+    return TARGETS[index(spelled.get(word.casefold(), word))]

@@ -1,6 +1,7 @@
 """Remedies are compared on equal terms: other phantoms a seed, as many steps, one way to test."""
 
 import dataclasses
+import shutil
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from cxrlib.phantom import TIED_MARK
 from cxrlib.shortcuts import remedies
 from cxrlib.study import profiles
 from cxrlib.targets import TARGETS
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_an_image_cropped_to_the_lungs_keeps_them_and_loses_the_marks():
 
 def test_with_the_lungs_alone_all_else_is_black():
     one = phantom.simulate(4, 128, target="covid", mark="text")
-    seen = remedies._lungs_alone(one.image, one.lungs)
+    seen = images.cover_all_else(one.image, one.lungs)
     assert (seen[~one.lungs] == 0).all() and (seen[one.lungs] == one.image[one.lungs]).all()
 
 
@@ -129,6 +131,7 @@ def listed(folder, numbers, groups, source):
 def collections(project):
     """A profile of radiographs whose COVID images are figures, and new patients, all figures."""
     groups = ["normal", "virus", "bacteria", "covid"] * 6
+    shutil.copytree(ROOT / "results" / "lungs", project / "results" / "lungs")
     trained = listed(project / "trained", range(24), groups, "digital")
     new = listed(project / "new", range(100, 124), groups, "figure")
     profile = profiles.Profile(

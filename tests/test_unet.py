@@ -83,9 +83,7 @@ def test_training_writes_a_network_that_predicts(unet, tmp_path):
     assert unet.outline(model, PHANTOMS[0].image[None]).shape == (1, 128, 128)
 
 
-def test_a_lost_network_is_named_with_what_brings_it_back(unet, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "root", lambda: tmp_path)
-    unet.kept.cache_clear()
+def test_a_lost_network_is_named_with_what_brings_it_back(unet, project):
     with pytest.raises(InputError, match="unet.keras is not there: `git checkout"):
         unet.kept()
     with pytest.raises(InputError, match="cxr lungs"):
@@ -124,7 +122,8 @@ def test_known_regions_move_as_the_image_is_cropped_to_its_lungs():
     assert known["lungs"].mean() > study.truth(profile, row)["lungs"].mean()
 
 
-def test_outlines_are_compared_with_readers(unet, tmp_path):
+@pytest.fixture
+def outlined(tmp_path):
     """Phantoms stand in for radiographs, and what is known of them for readers' masks."""
     (tmp_path / "lung_masks").mkdir()
     for place, one in enumerate(PHANTOMS):
@@ -135,10 +134,27 @@ def test_outlines_are_compared_with_readers(unet, tmp_path):
     rows = [(f"r{i}.png", one.patient, one.group) for i, one in enumerate(PHANTOMS)]
     table = tmp_path / "mine.csv"
     pd.DataFrame(rows, columns=["file", "patient", "group"]).to_csv(table, index=False)
-    known = cohort.lungs.join(cohort.read(table), tmp_path)
+    return table
+
+
+def test_outlines_are_compared_with_readers(unet, outlined):
+    known = cohort.lungs.join(cohort.read(outlined), outlined.parent)
     found = unet.compare(unet.kept(), known)
     assert list(found["file"]) == [f"r{place}.png" for place in range(1, 6)]
     assert found["dice"].min() > 0.9
+    with pytest.raises(InputError, match="none of these radiographs has a lung mask"):
+        unet.compare(unet.kept(), known.head(1))
+
+
+def test_a_test_on_ones_own_radiographs_leaves_the_kept_numbers_as_they_are(outlined):
+    kept = files.root() / "results" / "lungs" / "dice.csv"
+    before, own = kept.read_bytes(), outlined.parent / "own.csv"
+    asked = ["lungs", str(outlined), "--lungs", str(outlined.parent), "--csv", str(own)]
+    outcome = CliRunner().invoke(app, asked)
+    assert outcome.exit_code == 0, outcome.output
+    assert "5 outlined, Dice" in outcome.output
+    assert len(pd.read_csv(own)) == 5
+    assert kept.read_bytes() == before
 
 
 def test_datasets_and_their_masks_are_named_together():

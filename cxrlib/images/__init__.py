@@ -36,7 +36,11 @@ def load(path, size):
         OSError: The file cannot be opened.
         InputError: It is not an image; the message names the file.
     """
-    image = resize(decode.read(path), size)
+    return coloured(resize(decode.read(path), size))
+
+
+def coloured(image):
+    """Returns an image in RGB: a grey one, uint8 (height, width), with equal channels."""
     return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
@@ -62,9 +66,13 @@ def crop_borders(image):
         uint8 array of the same shape.
     """
     size = image.shape[0]
+    return resize(np.ascontiguousarray(image[_within_borders(size)]), size)
+
+
+def _within_borders(size):
+    """Returns what is left without the borders: rows and columns, two slices."""
     cut = {side: round(pixels * size / CROP_SIZE) for side, pixels in CROP.items()}
-    inner = image[cut["top"] : size - cut["bottom"], cut["left"] : size - cut["right"]]
-    return resize(np.ascontiguousarray(inner), size)
+    return slice(cut["top"], size - cut["bottom"]), slice(cut["left"], size - cut["right"])
 
 
 def clahe(image):
@@ -234,8 +242,7 @@ def seen_part(treatment, size, cover="none"):
         return None
     if crop_borders not in steps:
         return slice(0, size), slice(0, size)
-    cut = {side: round(pixels * size / CROP_SIZE) for side, pixels in CROP.items()}
-    return slice(cut["top"], size - cut["bottom"]), slice(cut["left"], size - cut["right"])
+    return _within_borders(size)
 
 
 def cache(path, keys, size, render, progress=iter):

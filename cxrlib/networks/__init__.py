@@ -8,6 +8,9 @@ tabulated and drawn.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cxrlib.errors import InputError
+from cxrlib.files import root
+
 
 class Architecture(NamedTuple):
     """What the study knows of a kind of network.
@@ -92,7 +95,16 @@ class Recipe(NamedTuple):
 UNET = "results/lungs/unet.keras"
 """The network that outlines lungs (`networks.unet`), from the study's folder."""
 
-UNET_MISSING = (
-    f"{UNET} is not there: `git checkout {UNET}` brings it back, `cxr lungs` trains it anew"
-)
-"""What is said where it is needed and was deleted."""
+
+def released_unet():
+    """Returns the path of `UNET`.
+
+    Raises:
+        InputError: It is not there.
+    """
+    path = root() / UNET
+    if not path.is_file():
+        raise InputError(
+            f"{UNET} is not there: `git checkout {UNET}` brings it back, `cxr lungs` trains it anew"
+        )
+    return path

@@ -13,7 +13,7 @@ import pandas as pd
 from cxrlib import files, images, phantom
 from cxrlib.cohort import lungs
 from cxrlib.errors import InputError
-from cxrlib.networks import UNET, UNET_MISSING
+from cxrlib.networks import released_unet
 from cxrlib.networks.backend import keras
 
 SIZE = 128
@@ -149,16 +149,17 @@ def _moved(x, lungs, rng):
     return x, cv2.warpAffine(mask, matrix, (size, size)) > 127
 
 
-@functools.cache
 def kept():
-    """Reads the network that is released.
+    """Reads the network that is released, once.
 
     Raises:
         InputError: It is not there, or damaged.
     """
-    path = files.root() / UNET
-    if not path.is_file():
-        raise InputError(UNET_MISSING)
+    return _read(released_unet())
+
+
+@functools.cache
+def _read(path):
     with files.reading(path):
         return keras.saving.load_model(path, compile=False)
 
@@ -212,10 +213,12 @@ def compare(model, cohort):
         DataFrame, a row an outlined radiograph: file, patient, group, view, dice (in [0, 1]).
 
     Raises:
-        InputError: A radiograph or a mask cannot be read.
+        InputError: A radiograph or a mask cannot be read, or there is no mask.
     """
-    rows = []
-    for _, row in cohort[cohort["lung_mask"] != ""].iterrows():
+    outlined, rows = cohort[cohort["lung_mask"] != ""], []
+    if outlined.empty:
+        raise InputError("none of these radiographs has a lung mask of its name: boxes do not do")
+    for _, row in outlined.iterrows():
         found = outline(model, images.load(row["path"], SIZE)[None])[0]
         facts = [row[name] for name in COMPARED[:-1]]
         rows.append((*facts, dice(found, lungs.mask(row, SIZE))))

@@ -18,6 +18,7 @@ MENDED = 0.2
 
 _LOOKS = {"nothing": ("#767676", "s"), "marks": ("#332288", "o"), "source": ("#cc6677", "D")}
 _WITHOUT = next(iter(REMEDIES))
+_CONTROLS = (_WITHOUT, "border alone")
 
 
 def verdicts(effects):
@@ -36,10 +37,10 @@ def verdicts(effects):
         gaps = _over(effects, shortcut, "gap")
         most = MENDED * gaps.loc[_WITHOUT, "mean"]
         mends = gaps.index[gaps["high"] < most]
-        found[shortcut] = [REMEDIES[name].says for name in mends if not _is_control(name)]
+        found[shortcut] = [REMEDIES[name].says for name in mends if name not in _CONTROLS]
     price = _over(effects, "nothing", "gained").drop(index=_WITHOUT)
     dear = price.index[price["high"] < 0]
-    return found | {"costs": [REMEDIES[name].says for name in dear if not _is_control(name)]}
+    return found | {"costs": [REMEDIES[name].says for name in dear if name not in _CONTROLS]}
 
 
 def table(effects):
@@ -56,11 +57,7 @@ def table(effects):
     for shortcut in TIED:
         columns[f"{shortcut.capitalize()}: AUC without"] = _over(effects, shortcut, "random")
         columns[f"{shortcut.capitalize()}: gap"] = _over(effects, shortcut, "gap")
-    rows = []
-    for name, remedy in REMEDIES.items():
-        cells = {title: _cell(of, name) for title, of in columns.items()}
-        rows.append({"Remedy": remedy.says, "Takes": remedy.takes or "–", **cells})
-    return pd.DataFrame(rows)
+    return _tabulated(REMEDIES, columns)
 
 
 def figure(effects):
@@ -100,20 +97,15 @@ def real_table(effects):
     """
     measures = {"Test split": "tied", "New patients": "random", "More than without": "gained"}
     columns = {title: _over(effects, REAL, measure) for title, measure in measures.items()}
-    rows = []
-    for name in [name for name in ON_REAL if name in set(effects["remedy"])]:
-        cells = {title: _cell(of, name) for title, of in columns.items()}
-        if name == _WITHOUT:
-            cells["More than without"] = "–"
-        rows.append({"Remedy": REMEDIES[name].says, "Takes": REMEDIES[name].takes or "–", **cells})
-    return pd.DataFrame(rows)
+    columns["More than without"] = columns["More than without"].drop(index=_WITHOUT)
+    return _tabulated([name for name in ON_REAL if name in set(effects["remedy"])], columns)
 
 
 def helping(effects):
     """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0."""
     gained = _over(effects, REAL, "gained").drop(index=_WITHOUT)
     names = gained.index[gained["low"] > 0]
-    return [REMEDIES[name].says for name in names if not _is_control(name)]
+    return [REMEDIES[name].says for name in names if name not in _CONTROLS]
 
 
 def carried(simulated, real, shortcut="source"):
@@ -133,7 +125,7 @@ def carried(simulated, real, shortcut="source"):
         name: _over(effects, which, "gained")["mean"]
         for name, effects, which in (("simulated", simulated, shortcut), ("real", real, REAL))
     }
-    table = pd.DataFrame(means).dropna().drop(index=[_WITHOUT, "border alone"], errors="ignore")
+    table = pd.DataFrame(means).dropna().drop(index=[*_CONTROLS], errors="ignore")
     rank, p = spearmanr(table["simulated"], table["real"])
     return table.rename_axis("remedy").reset_index(), float(rank), float(p)
 
@@ -170,19 +162,23 @@ def heatmap_table(ranked, shares):
         intervals with the most), and the mean share of the energy in each region, per cent.
     """
     most, rows = ranked["shown"].max(), []
-    for method, part in ranked.groupby("method", sort=False):
-        part = part.set_index("shown")
+    best_first = ranked[ranked["shown"] == most].sort_values("rank", ascending=False)
+    for method in best_first["method"]:
+        part = ranked[ranked["method"] == method].set_index("shown")
         few = {f"{n} shown": f"{part.loc[n, 'rank']:.2f}" for n in part.index if n != most}
-        last = ranged(*part.loc[most, ["rank", "low", "high"]])
+        last = {f"{most} shown": ranged(*part.loc[most, ["rank", "low", "high"]])}
         own = {f"In {region}": f"{100 * of[method]:.0f} %" for region, of in shares.items()}
-        rows.append(
-            (part.loc[most, "rank"], {"Heatmap": method, **few, f"{most} shown": last, **own})
-        )
-    return pd.DataFrame([row for _, row in sorted(rows, key=lambda pair: -pair[0])])
+        rows.append({"Heatmap": method, **few, **last, **own})
+    return pd.DataFrame(rows)
 
 
-def _is_control(name):
-    return name in (_WITHOUT, "border alone")
+def _tabulated(names, columns):
+    """Tabulates remedies: a row a name, a column each of averages as `_over` returns them."""
+    rows = []
+    for name in names:
+        cells = {title: _cell(of, name) for title, of in columns.items()}
+        rows.append({"Remedy": REMEDIES[name].says, "Takes": REMEDIES[name].takes or "–", **cells})
+    return pd.DataFrame(rows)
 
 
 def _over(effects, shortcut, measure):

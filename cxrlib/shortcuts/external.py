@@ -267,8 +267,8 @@ def _outlined(run, radiographs, outlines, place):
     known = known[outlined & known["group"].isin(targets.GROUP_TARGET)].reset_index(drop=True)
     if known.empty:
         raise InputError(f"{outlines} has no lungs of the radiographs in {place}: name its own")
-    for _ in _placed(run, known):
-        pass  # one that is no outline is refused before anything is computed
+    for _, row in known.iterrows():  # one that is no outline is refused before all is computed
+        lungs.mask(row, run.info["image_size"])
     return known
 
 

@@ -66,7 +66,11 @@ STRENGTH = 1.0
 
 
 class Cohort(NamedTuple):
-    """Phantoms and their truth: pixels uint8 (n, size, size, 3), lungs bool (n, size, size)."""
+    """Radiographs: a table, pixels uint8 (n, size, size, 3), and lungs bool (n, size, size).
+
+    The table has group, mark, source and a 0/1 column for each target. The lungs of phantoms are
+    known, of real radiographs outlined.
+    """
 
     table: pd.DataFrame
     pixels: np.ndarray
@@ -468,10 +472,6 @@ def _treated(treatment):
     return lambda image, lungs: images.treat(image, treatment)
 
 
-def _lungs_alone(image, lungs):
-    return images.cover(image, "not-lungs", lungs)
-
-
 def _border_alone(image, lungs):
     return images.cover(image, "not-border")
 
@@ -527,7 +527,7 @@ REMEDIES = {
                         learn=_adversary),
     "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=images.crop_to_lungs),
     "lungs outlined": Remedy("cropped to lungs that a network outlines", picture=_to_outline),
-    "lungs alone": Remedy("all but the lungs covered", _OUTLINES, picture=_lungs_alone),
+    "lungs alone": Remedy("all but the lungs covered", _OUTLINES, picture=images.cover_all_else),
     "energy": Remedy("energy outside the lungs paid for", "outlines of the lungs, in training",
                      learn=_within_lungs),
     "border alone": Remedy("all but the border covered (no remedy: what it tells)",

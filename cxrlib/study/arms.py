@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cxrlib import files, heatmaps, images, metrics
+from cxrlib import files, heatmaps, metrics
 from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, Recipe
 from cxrlib.study import data, experiments, provenance, runs
@@ -315,11 +315,10 @@ def _code(profile, architecture, treatment):
     method = heatmaps.METHODS[row.heatmap]
     explained = getattr(method, "func", method).__name__
     picture = "phantom.simulate" if profile.cohort == "phantom" else "images.load"
-    steps = [f"images.{step.__name__}" for step in images.TREATMENTS[treatment]]
     return {
         "training": provenance.digest(
             "networks.training.fit", f"networks.models.{builder}", picture, "images.cover",
-            "images.treat", *steps, "images.augment.apply", "study.data.with_copies",
+            *data.treating(treatment), "images.augment.apply", "study.data.with_copies",
         ),
         "answers": provenance.digest("networks.training.predict", "metrics.of_predictions"),
         "heatmaps": provenance.digest("heatmaps.write", f"heatmaps.{explained}"),

@@ -243,9 +243,8 @@ def pixels(profile, experiment, table=None):
 
 def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
-    steps = [f"images.{step.__name__}" for step in images.TREATMENTS[experiment.treatment]]
-    made_by = ("study.data.image", "images.treat", *steps, "images.augment.apply")
-    code = provenance.digest(*made_by)
+    treat = treating(experiment.treatment)
+    code = provenance.digest("study.data.image", *treat, "images.augment.apply")
     shared = [profile.image_size, profile.cover, experiment.treatment, code]
     shared += outlining(experiment)
     shared, keys = _digest([*shared, *map(version, DECODERS)]), []
@@ -258,6 +257,12 @@ def _pixel_keys(profile, experiment, table):
     return keys
 
 
+def treating(treatment):
+    """Returns the code of a treatment, by the dotted names that `provenance.digest` takes."""
+    steps = [f"images.{step.__name__}" for step in images.TREATMENTS[treatment]]
+    return ["images.treat", *steps]
+
+
 def outlining(experiment):
     """Digests what outlines the lungs for an experiment: a list of one, or empty if nothing does.
 
@@ -266,10 +271,8 @@ def outlining(experiment):
     """
     if not images.needs_lungs(experiment.treatment):
         return []
-    network = files.root() / networks.UNET
-    if not network.is_file():
-        raise InputError(networks.UNET_MISSING)
-    return [files.digests([network])[0], provenance.digest("networks.unet.outline")]
+    network = files.digests([networks.released_unet()])[0]
+    return [network, provenance.digest("networks.unet.outline")]
 
 
 def _contents(table):
