@@ -7,6 +7,8 @@ import pandas as pd
 from cxrlib import heatmaps, images, labels, targets
 from cxrlib.errors import InputError
 from cxrlib.files import root, write_new
+from cxrlib.heatmaps import legend
+from cxrlib.images import decode
 from cxrlib.shortcuts import external
 from cxrlib.study import runs
 from cxrlib.study.data import treated
@@ -101,14 +103,24 @@ def radiograph(run, path):
         InputError: The file cannot be opened, is not an image, or the run covers the lungs, which
             are not known; the message names the file.
     """
+    return _with_original(run, path)[0]
+
+
+def _with_original(run, path):
+    """Returns a radiograph as the run sees it, and as it came: uint8 (height, width, 3), RGB."""
     try:
-        image = images.load(path, run.info["image_size"])
+        original = decode.read(path)
+        image = _coloured(images.resize(original, run.info["image_size"]))
         covered = images.cover(image, run.info.get("cover", "none"))
-        return treated(covered, run.treatment, path)
+        return treated(covered, run.treatment, path), _coloured(original)
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {error.strerror or error}") from error
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _coloured(image):
+    return image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
 
 
 def predict(run, paths):
@@ -138,28 +150,88 @@ def explain(run, path, target=None, method=None):
     Args:
         run: A finished `runs.Run`.
         path: An image file.
-        target: A name of `TARGETS`; None takes the likeliest.
+        target: A name of `TARGETS`, in small letters or capitals; None takes the likeliest.
         method: A name of `heatmaps.METHODS`; None takes the paper's for this architecture.
 
     Returns:
-        Dict of file, target, probabilities (Series by target, in [0, 1]) and overlay: uint8
-        (size, size, 3), RGB, the heatmap over the radiograph as the network sees it.
+        Dict of file, target, probabilities (Series by target, in [0, 1]), heatmap (float (size,
+        size) in [0, 1]; all 0 where nothing speaks for the target), overlay: uint8 (size, size, 3),
+        RGB, the heatmap over the radiograph as the network sees it, and original: uint8 (height,
+        width, 3), RGB, the radiograph as it came.
 
     Raises:
         InputError: As `radiograph` and `predict`, or an unknown target or method.
     """
-    if target is not None:
-        targets.index(target)
+    target, explained = _asked(target, method)
+    model = run.network
+    return _explained(run, model, path, target, explained)
+
+
+def explain_each(run, paths, target=None, method=None):
+    """Explains radiographs one after the other, so that memory does not grow with their number.
+
+    Args:
+        run, target, method: As `explain` takes them.
+        paths: Image files.
+
+    Yields:
+        What `explain` returns of each; of a file that cannot be read, a dict of file and error.
+
+    Raises:
+        InputError: Before the first: the run is not finished, its network cannot be read, or an
+            unknown target or method.
+    """
+    target, explained = _asked(target, method)
+    model = run.network
+    for path in paths:
+        try:
+            found = _explained(run, model, path, target, explained)
+        except InputError as error:
+            found = {"file": str(path), "error": str(error)}
+        yield found
+
+
+def _asked(target, method):
+    """Returns a target by its own name, or None, and the function that explains."""
     if method is not None and method not in heatmaps.METHODS:
         known = ", ".join(heatmaps.METHODS)
         raise InputError(f"unknown method {method!r}: expected one of {known}")
-    image, model = radiograph(run, path), run.network
+    explained = heatmaps.METHODS[method] if method else heatmaps.explain
+    return target if target is None else targets.named(target), explained
+
+
+def _explained(run, model, path, target, explained):
+    image, original = _with_original(run, path)
     probabilities = pd.Series(_probabilities(model, [image])[0], TARGETS)
     target = target or probabilities.idxmax()
-    explained = heatmaps.METHODS[method] if method else heatmaps.explain
     heatmap = explained(model, image[None], target)[0]
     overlay = heatmaps.overlay(image, heatmap)
-    return {"file": str(path), "target": target, "probabilities": probabilities, "overlay": overlay}
+    return {
+        "file": str(path), "target": target, "probabilities": probabilities, "heatmap": heatmap,
+        "overlay": overlay, "original": original,
+    }  # fmt: skip
+
+
+def picture(run, found):
+    """Draws what `explain` found on the radiograph as it came, of its size, with a legend below.
+
+    Where the run's treatment cuts each image in a way of its own, or paints over a part, the
+    heatmap has no place on the original: the picture is then what the network sees, and says so.
+
+    Args:
+        run: The `runs.Run` that was asked.
+        found: What `explain` returned.
+
+    Returns:
+        uint8 array (height and some, width, 3), RGB.
+    """
+    part = images.seen_part(run.treatment, len(found["heatmap"]), run.info.get("cover", "none"))
+    label = f"{found['target']} {found['probabilities'][found['target']]:.3f}"
+    if part is None:
+        return legend.with_legend(found["overlay"], label, "as the network sees it, not as it came")
+    shown = legend.on_original(found["original"], found["heatmap"], part)
+    whole = part == images.seen_part("raw", len(found["heatmap"]))
+    return legend.with_legend(shown, label, "" if whole else "frame: what the network sees")
 
 
 def report(run, table):
@@ -178,6 +250,20 @@ def report(run, table):
         for row in table.to_dict("records")
     ]
     return {"notice": NOTICE, **described(run), "radiographs": rows}
+
+
+def write_table(table, path):
+    """Writes predictions as CSV, never over another file: file, the five targets, error.
+
+    Args:
+        table: What `predict` returned.
+        path: The file.
+
+    Raises:
+        InputError: As `files.write_new`.
+    """
+    # A file's name is bytes, of any encoding.
+    return write_new(table.to_csv(index=False).encode("utf-8", "surrogateescape"), path)
 
 
 def write_png(image, path, another=False):

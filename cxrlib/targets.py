@@ -89,3 +89,14 @@ def index(target):
     if target not in TARGETS:
         raise InputError(f"unknown target {target!r}: expected one of {', '.join(TARGETS)}")
     return TARGETS.index(target)
+
+
+def named(word):
+    """Returns a target as `TARGETS` writes it, however a person typed it: covid is COVID.
+
+    Raises:
+        InputError: It is not a target.
+    """
+    spelled = {target.casefold(): target for target in TARGETS}
+    index(spelled.get(word.casefold(), word))
+    return spelled[word.casefold()]

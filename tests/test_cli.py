@@ -76,7 +76,7 @@ def test_help_needs_no_tensorflow():
 
 
 def test_unknown_names_are_refused_with_the_choices(project, refused):
-    assert "expected one of A, B, C" in refused("train", "D", "efficient")
+    assert "expected one of A, B, C" in refused("train", "Z", "efficient")
     assert "has no arm 'eficient'" in refused("train", "A", "eficient")
     assert "no profile" in refused("study", "--profile", "profiles/quik.yml")
     assert "did you mean 'epochs'" in refused("study", *profile(project, epoch=3))

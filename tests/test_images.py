@@ -267,3 +267,19 @@ def test_a_mask_is_cropped_as_its_image():
     expected = images.crop_borders(painted)[..., 0] > 127
     assert (images.place(known.lungs, "cropped+clahe") == expected).all()
     assert (images.place(known.lungs, "raw") == known.lungs).all()
+
+
+@pytest.mark.parametrize("size", [121, 224, 768])
+def test_the_part_that_is_seen_is_what_a_treatment_leaves(size):
+    rows, columns = images.seen_part("cropped+clahe", size)
+    outside = np.full((size, size, 3), 255, np.uint8)
+    outside[rows, columns] = 0
+    assert not images.treat(outside, "cropped").any()
+    outside[rows.start, columns] = outside[rows, columns.stop - 1] = 255
+    assert images.treat(outside, "cropped").any()
+    assert images.seen_part("clahe", size) == (slice(0, size), slice(0, size))
+
+
+def test_no_part_is_told_where_each_image_is_cut_by_itself_or_painted_over():
+    assert images.seen_part("lungs+clahe", 128) is None
+    assert images.seen_part("raw", 128, cover="centre") is None

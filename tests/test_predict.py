@@ -1,9 +1,11 @@
 """Single radiographs are treated, predicted and explained as in training, or refused by name."""
 
 import json
+import weakref
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxrlib import heatmaps, images, metrics, phantom, predict
@@ -87,8 +89,16 @@ def test_an_overlay_shows_the_likeliest_target_or_the_one_asked_for(run, files):
     asked = predict.explain(run, files[0], "COVID")
     heatmap = heatmaps.saliency(model, image[None], "COVID")[0]
     assert np.abs(asked["overlay"].astype(int) - heatmaps.overlay(image, heatmap)).max() <= 2
-    with pytest.raises(InputError, match="unknown target 'Covid'"):
-        predict.explain(run, files[0], "Covid")
+    assert predict.explain(run, files[0], "covid")["target"] == "COVID"
+    with pytest.raises(InputError, match="unknown target 'Flu'"):
+        predict.explain(run, files[0], "Flu")
+
+
+def assert_shows(png, run, path, target="COVID"):
+    """Checks that a PNG holds the picture of a radiograph."""
+    expected = predict.picture(run, predict.explain(run, path, target))
+    written = cv2.imread(str(png))[..., ::-1]
+    assert np.abs(written.astype(int) - expected).max() <= 2
 
 
 def test_an_overlay_is_made_by_the_method_that_is_asked_for(run, files):
@@ -199,9 +209,7 @@ def test_the_command_writes_the_overlay_and_prints_the_probabilities(
 ):
     monkeypatch.chdir(tmp_path)
     assert cxr(monkeypatch, "explain", files[0], "--run", run.folder, "--target", "COVID") == 0
-    written = cv2.imread(str(tmp_path / "0-COVID.png"))[..., ::-1]
-    overlay = predict.explain(run, files[0], "COVID")["overlay"]
-    assert np.abs(written.astype(int) - overlay).max() <= 2
+    assert_shows("0-COVID.png", run, files[0])
     shown = capsys.readouterr()
     assert all(target in shown.out for target in (*TARGETS, predict.NOTICE))
     before = files[0].read_bytes()
@@ -234,9 +242,7 @@ def test_two_radiographs_of_one_name_leave_two_pictures(run, files, tmp_path, mo
     said = [line for line in capsys.readouterr().out.splitlines() if " shows where " in line]
     names = ["1-COVID.png", "1-COVID-2.png", "1-COVID.png"]  # the same picture is not doubled
     assert [line.split()[0] for line in said] == names
-    overlay = predict.explain(run, "b/1.png", "COVID")["overlay"]
-    written = cv2.imread("1-COVID-2.png")[..., ::-1]
-    assert np.abs(written.astype(int) - overlay).max() <= 2
+    assert_shows("1-COVID-2.png", run, "b/1.png")
 
 
 def test_a_target_that_a_run_never_saw_both_ways_is_said_to_say_nothing(tmp_path):
@@ -245,3 +251,105 @@ def test_a_target_that_a_run_never_saw_both_ways_is_said_to_say_nothing(tmp_path
     told = "It never saw radiographs both with and without Bacteria: that number says nothing."
     assert told in predict.lines(run)
     assert predict.described(make_run(tmp_path, "resnet50"))["untaught"] == []
+
+
+def as_treated(run, treatment, **facts):
+    return runs.Run(run.folder, {**run.info, "treatment": treatment, **facts})
+
+
+@pytest.fixture
+def oblong(tmp_path):
+    """A radiograph wider than high, grey."""
+    path = tmp_path / "oblong.png"
+    cv2.imwrite(str(path), cv2.resize(phantom.simulate(4, 300).image[..., 0], (420, 300)))
+    return path
+
+
+def test_a_picture_keeps_the_size_of_the_original_above_its_legend(run, oblong):
+    whole = as_treated(run, "clahe")
+    found = predict.explain(whole, oblong, "COVID", "Grad-CAM")
+    picture = predict.picture(whole, found)
+    assert picture.shape[1] == 420 and 300 < picture.shape[0] < 360
+    heatmap = cv2.resize(found["heatmap"], (420, 300), interpolation=cv2.INTER_LINEAR)
+    assert (picture[:300] == heatmaps.overlay(found["original"], heatmap)).all()
+    assert picture[300:].max() > 200  # letters
+
+
+def test_a_heatmap_of_a_cropped_radiograph_lies_where_the_network_saw_it(run, oblong):
+    """All that is coloured is inside of what the treatment leaves, and the rest as it came."""
+    cropped = as_treated(run, "cropped")
+    found = predict.explain(cropped, oblong, "COVID", "Grad-CAM")
+    picture = predict.picture(cropped, found)[:300]
+    rows, columns = images.seen_part("cropped", SIZE)
+    seen = np.zeros((SIZE, SIZE), np.uint8)
+    seen[rows, columns] = 255
+    seen = cv2.resize(seen, (420, 300), interpolation=cv2.INTER_NEAREST)
+    outside = cv2.dilate(seen, np.ones((7, 7))) == 0
+    inside = cv2.erode(seen, np.ones((7, 7))) > 0
+    assert (picture[outside] == found["original"][outside]).all()
+    assert (picture[inside] != found["original"][inside]).any(axis=1).mean() > 0.9
+
+
+def test_a_treatment_that_cuts_each_radiograph_in_its_own_way_is_shown_as_the_network_sees_it(
+    run, oblong
+):
+    covered = as_treated(run, "raw", cover="centre")
+    found = predict.explain(covered, oblong, "COVID", "Grad-CAM")
+    picture = predict.picture(covered, found)
+    assert (picture[:SIZE, :SIZE] == found["overlay"]).all()
+
+
+def test_several_radiographs_leave_a_picture_each_and_one_that_cannot_be_read_stops_none(
+    run, files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    options = ("--run", run.folder, "--target", "covid", "--method", "Grad-CAM")
+    assert cxr(monkeypatch, "explain", *files, *options) == 2
+    shown = capsys.readouterr()
+    assert sorted(path.name for path in tmp_path.glob("*-COVID.png")) == [
+        "0-COVID.png", "1-COVID.png",
+    ]  # fmt: skip
+    assert len(shown.err.splitlines()) == 1 and "notes.png is not an image" in shown.err
+    assert shown.out.count(predict.NOTICE) == 1
+    assert cxr(monkeypatch, "explain", *files, *options, "--output", "one.png") == 2
+    said = capsys.readouterr().err
+    assert said == "cxr: --output one.png is one picture: leave it out for several images\n"
+
+
+def test_an_unknown_target_is_refused_in_one_line_that_lists_the_five(
+    run, files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert cxr(monkeypatch, "explain", files[0], "--run", run.folder, "--target", "flu") == 2
+    said = capsys.readouterr()
+    assert said.err == f"cxr: unknown target 'flu': expected one of {', '.join(TARGETS)}\n"
+    assert said.out == ""
+
+
+def test_explaining_many_radiographs_holds_one_at_a_time(run, files):
+    """Memory does not grow with their number."""
+    held = []
+    for found in predict.explain_each(run, [files[0], files[2]] * 2, "COVID", "Grad-CAM"):
+        assert all(original() is None for original in held[:-1])
+        held.append(weakref.ref(found["original"]))
+    assert len(held) == 4
+
+
+def test_predictions_are_written_as_csv_and_never_over_another_file(
+    run, files, tmp_path, monkeypatch, capsys
+):
+    table = tmp_path / "answers.csv"
+    assert cxr(monkeypatch, "predict", *files, "--run", run.folder, "--csv", table) == 2
+    written = pd.read_csv(table)
+    assert list(written.columns) == ["file", *TARGETS, "error"]
+    assert list(written["file"]) == [str(path) for path in files]
+    assert written["COVID"].isna().tolist() == [False, True, False]
+    assert "is not an image" in written["error"][1]
+    assert written["COVID"][0] == pytest.approx(float(expected(run, files[0])[-1]), abs=1e-6)
+    capsys.readouterr()
+    before = table.read_bytes()
+    refusals = {table: "is there already", tmp_path / "answers.txt": "ends in .csv"}
+    for output, reason in refusals.items():
+        assert cxr(monkeypatch, "predict", files[0], "--run", run.folder, "--csv", output) == 2
+        assert reason in capsys.readouterr().err
+    assert table.read_bytes() == before

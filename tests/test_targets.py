@@ -30,3 +30,14 @@ def test_unknown_names_are_refused_with_the_choices():
         targets.encode(["normal", "sars"])
     with pytest.raises(InputError, match="unknown target 'Covid'"):
         targets.index("Covid")
+
+
+@given(st.sampled_from(targets.TARGETS), st.sampled_from([str.lower, str.upper, str.title]))
+def test_a_target_is_known_in_small_letters_and_in_capitals(target, spelled):
+    assert targets.named(spelled(target)) == target
+
+
+@pytest.mark.parametrize("word", ["", "flu", "covid-19", "ſ"])
+def test_a_word_that_is_no_target_is_refused_with_the_five(word):
+    with pytest.raises(InputError, match="Normal, Pneumonia, Virus, Bacteria, COVID"):
+        targets.named(word)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import heatmaps
+from cxrlib.pages import remedies as shown
 from cxrlib.shortcuts import telling
 
 
@@ -42,6 +43,15 @@ def test_more_heatmaps_rank_better_where_each_is_noisy():
 def test_a_region_that_no_phantom_has_ranks_nothing():
     found = telling.ranked(made_up(lambda gap, rng: gap), region="lesions", shown=(4,))
     assert found["rank"].tolist() == [0.0]
+
+
+def test_the_table_has_a_row_a_kind_of_heatmap_and_where_it_lies():
+    measured = made_up(lambda gap, rng: gap)
+    shares = {region: telling.shares(measured, region) for region in ("marks", "lungs")}
+    table = shown.heatmap_table(telling.ranked(measured, shown=(1, 8)), shares)
+    assert table["Heatmap"].tolist() == ["Grad-CAM"]
+    assert table.loc[0, "In lungs"] == "40 %"
+    assert table.loc[0, "8 shown"].startswith("0.9") or table.loc[0, "8 shown"].startswith("1.0")
 
 
 @pytest.mark.slow

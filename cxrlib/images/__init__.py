@@ -216,6 +216,28 @@ def place(mask, treatment, lungs=None):
     return mask
 
 
+def seen_part(treatment, size, cover="none"):
+    """Returns which part of an image a network sees the whole of, once it is treated.
+
+    Args:
+        treatment: A name of `TREATMENTS`.
+        size: Edge of the image before it is treated.
+        cover: One of `COVERS`.
+
+    Returns:
+        Rows and columns, two slices of an image (size, size): what is in them, the treatment
+        stretches over the whole image or leaves in its place. None where it is cut out of each
+        image by itself, or painted over.
+    """
+    steps = TREATMENTS[treatment]
+    if cover != "none" or needs_lungs(treatment):
+        return None
+    if crop_borders not in steps:
+        return slice(0, size), slice(0, size)
+    cut = {side: round(pixels * size / CROP_SIZE) for side, pixels in CROP.items()}
+    return slice(cut["top"], size - cut["bottom"]), slice(cut["left"], size - cut["right"])
+
+
 def cache(path, keys, size, render, progress=iter):
     """Keeps images in one memory-mapped file, each rendered once.
 

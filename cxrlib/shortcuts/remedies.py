@@ -536,8 +536,8 @@ REMEDIES = {
     "pretrained": Remedy("begun on phantoms without the tie", "phantoms; half of the steps",
                          learn=_begun_without),
     "joined": Remedy("radiographs without the tie added", _WITHOUT_TIE, learn=_with_others),
-    "joined evenly": Remedy("the same, cells drawn alike", _WITHOUT_TIE, learn=_with_others,
-                            draw=evenly),
+    "joined evenly": Remedy("radiographs without the tie added, cells drawn alike",
+                            _WITHOUT_TIE, learn=_with_others, draw=evenly),
     "one choice": Remedy("one choice of four groups for five answers", learn=_one_choice),
 }  # fmt: skip
 """What may mend it, by name. The first one is what the others are measured against."""

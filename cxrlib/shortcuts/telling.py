@@ -141,6 +141,6 @@ def _alike(values, gap, many, rng, again):
     return spearmanr(share, gap[rows]).statistic if np.ptp(share) and np.ptp(gap[rows]) else 0.0
 
 
-def chance(measured, region):
+def shares(measured, region):
     """Averages the share of the energy in a region over all networks, by method: Series."""
     return measured.groupby("method", sort=False)[region].mean()
