@@ -103,6 +103,19 @@ def test_cells_are_short_and_define_nothing(text):
 
 
 @each
+def test_a_chapter_opens_with_its_question_and_ends_with_its_answer_and_what_to_read_next(text):
+    said = text.read_text(encoding="utf-8")
+    opening = said.partition("\n## ")[0]
+    assert re.search(r"^# .+\n\n\*[A-Z][a-z]+ minutes\W", opening, re.MULTILINE)
+    assert "You will see " in opening
+    assert "**Question.** " in opening
+    assert "**Answer.** " in said or text.stem == notebooks.FRONT  # all of which is one
+    last = said.rpartition("**What to read next:**")[2]
+    assert "](" in last
+    assert "\n## " not in last
+
+
+@each
 def test_every_figure_has_a_caption_a_name_and_an_alternative_text(text):
     for cell in code_cells(text):
         last = cell.source.rstrip().splitlines()[-1]
