@@ -74,53 +74,104 @@ def study(
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     _check_data(settings)
-    command = _snakemake(profile, "book" if book else "arms", cores, on, dry_run)
+    command = _snakemake(profile, "book" if book else "arms", cores, on)
+    _say_plan(settings, cores, book)
+    if dry_run:
+        return
     _need_home()
+    _run_graph(command, quietly=on is None)
+    _say_ended(settings, book)
+    if check:
+        _check(settings, others)
+
+
+def _say_plan(settings, cores, book):
+    """Says what a study will train, why, roughly how long, and where its page will be."""
+    from cxrlib.pages import book as books
+    from cxrlib.study import outlook
+
+    tasks, total = outlook.tasks(settings)
+    at_once = outlook.at_once(settings, 0 if cores == "all" else int(cores))
+    _say(*outlook.lines(settings, tasks, total, at_once))
+    if book:
+        _say(f"The book will be {files.root() / books.front(settings)}")
+
+
+def _run_graph(command, quietly):
+    """Runs Snakemake's command to its end.
+
+    Args:
+        command: What `_snakemake` returned.
+        quietly: Let only the jobs and their errors be heard; what Snakemake itself says goes to a
+            file, and is shown where no job says what went wrong.
+
+    Raises:
+        InputError: Something failed.
+    """
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with files.locked(files.root() / "runs" / "study") as lock:
+    log = files.root() / "runs" / "study.log"
+    with files.locked(log.with_suffix("")) as lock:
+        log.unlink(missing_ok=True)
         status = _waited_for(
             # Snakemake holds the lock too: should this process alone be killed, others still wait.
             subprocess.Popen(
-                command,
+                [*command[:1], "-c", _QUIETLY, log, *command[3:]] if quietly else command,
                 cwd=files.root(),
                 env={**os.environ, "PATH": path},
                 pass_fds=[lock.fileno()],
             )
         )
     if status:
+        _say(*_unheard(log), file=sys.stderr)
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
-    if book and not dry_run:
-        _show(settings)
-    if check and not dry_run:
-        _check(settings, others)
 
 
-def _show(settings):
-    """Makes a study's book the one at hand, and says where it is."""
+_QUIETLY = """
+import runpy, sys
+sys.stderr = open(sys.argv.pop(1), "w", 1, "utf-8", "replace")  # the jobs inherit the descriptor
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
+"""Python that runs Snakemake with its own words in a file."""
+
+
+def _unheard(log):
+    """Returns what Snakemake said, in lines, where it is more than that a job failed."""
+    said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    a_job_told = "CalledProcessError" in said and "died with" not in said
+    return [] if a_job_told else said.splitlines()
+
+
+def _say_ended(settings, book):
+    """Says what was not run, and makes a study's book the one at hand and says where it is."""
     from cxrlib.pages import book as books
+    from cxrlib.study import outlook
 
-    _say(f"The book: {books.show(settings)}")
+    _say(*outlook.not_run(settings))
+    if book:
+        _say(f"The book: {books.show(settings)}")
 
 
-def _snakemake(profile, wanted, cores, on, dry_run):
-    """Returns the command that makes "arms" or the "book", or that says what it would run."""
+def _snakemake(profile, wanted, cores, on):
+    """Returns the command that makes "arms" or the "book"."""
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
     _refuse_yaml(profile)
+    if cores != "all" and not (cores.isdecimal() and int(cores)):
+        raise InputError(f"--cores {cores}: a number from 1, or all")
     command = [
         sys.executable, "-m", "snakemake", wanted, "--snakefile", "Snakefile", "--cores", cores,
         "--config", f"profile={profile}",
         # The study's lock outlives no process, so a killed one needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going",
-        *(["--dry-run", "--quiet", "host"] if dry_run else ["--quiet", "rules", "host", "reason"]),
     ]  # fmt: skip
     if on is None:
         return command
     on = _from_root(on).resolve()
     if not (on / "config.yaml").is_file():
         raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
-    return [*command, "--workflow-profile", str(on)]
+    # What a machine elsewhere does is heard from Snakemake alone.
+    return [*command, "--quiet", "rules", "host", "reason", "--workflow-profile", str(on)]
 
 
 def _check_data(settings):
@@ -565,11 +616,11 @@ def pack(
 def unpack(
     packed: Annotated[list[Path] | None, typer.Argument(metavar="FILE...")] = None,
 ):
-    """Put packed runs where they were, unless the same are there."""
+    """Put packed runs where they were, unless the same are there; say where something was put."""
     from cxrlib.study import runs
 
     for path in packed or []:
-        _say(runs.unpack(path))
+        runs.unpack(path, _say)
 
 
 @app.command()

@@ -76,7 +76,7 @@ def test_help_needs_no_tensorflow():
 
 
 def test_unknown_names_are_refused_with_the_choices(project, refused):
-    assert "expected one of A, B, C" in refused("train", "D", "efficient")
+    assert "expected one of A, B, C, D" in refused("train", "E", "efficient")
     assert "has no arm 'eficient'" in refused("train", "A", "eficient")
     assert "no profile" in refused("study", "--profile", "profiles/quik.yml")
     assert "did you mean 'epochs'" in refused("study", *profile(project, epoch=3))
@@ -108,6 +108,51 @@ def test_ctrl_c_says_that_what_is_finished_is_kept(project):
     assert process.returncode == 130
     assert said.splitlines()[-1].startswith("cxr: stopped; what is finished is kept")
     assert "Traceback" not in said
+
+
+def test_a_dry_run_says_in_its_own_words_what_would_be_trained_and_runs_nothing(
+    project, monkeypatch, capsys
+):
+    options = profile(project, image_size=121, arms="[efficient]")
+    assert not cxr(monkeypatch, "study", *options, "--dry-run")
+    first, *arms, page = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Study odd in runs/odd-\w{8}: 4 of 4 arms are left to train", first)
+    assert arms[:3] == [f"  {name} efficient  no run yet" for name in "ABC"]
+    assert page == f"The book will be {project}/_build/odd/_build/html/index.html"
+    assert not list((project / "runs").glob("*"))
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "many", "1.5"])
+def test_cores_are_a_number_or_all(project, refused, cores):
+    assert f"--cores {cores}: a number from 1, or all" in refused("study", f"--cores={cores}")
+
+
+JOB = "rule arms:\n    shell: 'echo {said} >&2; exit {status}'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("snakefile", "said"),
+    [
+        (JOB.format(said="A efficient  epoch 1/2", status=0), ["A efficient epoch 1/2"]),
+        (JOB.format(said="cxr: no data here", status=2), ["cxr: no data here", "cxr: the study"]),
+        ("rule arms:\n    input: 'lost.zip'\n", ["lost.zip", "cxr: the study"]),
+        ("1 / 0\n", ["ZeroDivisionError", "cxr: the study"]),
+    ],
+    ids=["well", "a job fails", "nothing makes it", "no program"],
+)
+def test_of_snakemake_nothing_is_heard_but_what_no_job_says(project, snakefile, said):
+    (project / "Snakefile").write_text(snakefile)
+    options = profile(project, image_size=121, arms="[efficient]")
+    command = [CXR, "study", "--no-book", *options]
+    outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert outcome.returncode == (2 if "cxr: the study" in said else 0)
+    for words in said:
+        assert words in outcome.stderr
+    if "epoch" in snakefile or "no data" in snakefile:
+        assert len(outcome.stderr.splitlines()) == len(said), outcome.stderr
+    assert outcome.stdout.startswith("Study odd in runs/odd-")
+    assert not re.search("DAG|Snakemake|job", outcome.stdout)
 
 
 SNAKEFILE = """
@@ -173,6 +218,7 @@ def test_what_a_terminal_cannot_show_is_escaped_and_no_error(project):
     (project / "runs" / "s").rename(project / "runs" / "\u80ba")
     place = project / "runs" / "\u80ba" / "A" / made.folder.name
     subprocess.run([CXR, "pack", place, "run.zip"], cwd=project, check=True)
+    shutil.rmtree(place)
     latin = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     command = [CXR, "unpack", "run.zip"]
     outcome = subprocess.run(command, cwd=project, capture_output=True, env=latin, check=True)
