@@ -6,6 +6,7 @@ parameters, radiographs, and the code that is executed, with a digest of its own
 network, the answers and the heatmaps. So another way to draw a heatmap trains nothing.
 """
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -188,9 +189,21 @@ def _fit(plan, lines, bench):
         precision=plan.info["precision"],
     )
     radiographs, pixels = data.radiographs(profile, experiment), data.pixels(profile, experiment)
-    label = f"{experiment.name} {arm.name}"
-    options = {"label": label, "lines": lines, "bench": bench}
-    training.fit(plan.folder, recipe, pixels, radiographs, **options)
+    label, alone = f"{experiment.name} {arm.name}", _is_in_a_kernel_alone()
+    options = {"label": label, "lines": lines or alone, "bench": bench}
+    # A kernel's `sys.stderr` ends in the notebook; its descriptor leads to who executes it, too.
+    with contextlib.redirect_stderr(sys.__stderr__) if alone else contextlib.nullcontext():
+        training.fit(plan.folder, recipe, pixels, radiographs, **options)
+
+
+def _is_in_a_kernel_alone():
+    """Returns whether a notebook is executed that nobody has open, by papermill say.
+
+    A Jupyter server, JupyterLab's say, tells its kernels which notebook they are for.
+    """
+    kernels = sys.modules.get("ipykernel.kernelapp")
+    running = kernels is not None and kernels.IPKernelApp.initialized()
+    return running and "JPY_SESSION_NAME" not in os.environ
 
 
 def _answer(plan):
