@@ -659,36 +659,51 @@ def get(
 
 
 @data.command()
-def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")]):
+def check(
+    place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a report.")] = False,
+):
     """List all that is wrong with a dataset, and what tells its targets without the lungs."""
-    from cxrlib import cohort
     from cxrlib.cohort import audit
 
-    _print_table("Changed on reading, or left out", cohort.changes(place))
-    found = cohort.listed(place)
-    _print_table("Radiographs", audit.counts(found))
-    _print_table("Problems", audit.problems(found))
-    wanting = audit.wanting(found)
-    if len(wanting):
-        _print_table("A study needs more", wanting)
+    if as_json:
+        _print_json(place, audit.check(place))
+        return
+    for title, frame in audit.check(place):
+        _print_part(title, frame)
+
+
+def _print_part(title, frame):
+    """Prints a part of the report: a sentence, a table, and what could not be measured."""
+    from cxrlib.pages import report
+
+    text, lines = report.shown(frame)
+    _print_table(title, text, above=filter(None, [report.MEANING.get(title)]), below=lines)
+
+
+def _print_json(place, parts):
+    """Prints the parts of an audit as JSON, those before an error too."""
+    from cxrlib.pages import report
+
+    told, failed = {"place": str(place)}, None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # it is in the first table
-            radiographs = cohort.read(place)
+        for title, frame in parts:
+            told[title.lower().replace(",", "").replace(" ", "_").replace("-", "_")] = report.plain(
+                frame
+            )
     except InputError as error:
-        raise InputError(f"{error}; the audit needs this mended") from error
-    for title, frame in audit.report(radiographs).items():
-        if title != "Problems":
-            _print_table(title, frame)
+        failed, told["error"] = error, str(error)
+    _say(*json.dumps(told, indent=2, allow_nan=False).split("\n"))
+    if failed:
+        raise failed
 
 
-def _print_table(title, frame):
-    _say(title, "")
+def _print_table(title, frame, above=(), below=()):
+    """Prints a table between lines; "none" where nothing else is said."""
+    _say(title, *above, "")
     if len(frame):
-        _say_table(frame, index=False, max_colwidth=60)
-    else:
-        _say("none")
-    _say("")
+        _say_table(frame, index=False)
+    _say(*(below or ([] if len(frame) else ["none"])), "")
 
 
 @paper.command()

@@ -1,5 +1,6 @@
 """The command starts fast and says in one line what is wrong and what mends it."""
 
+import json
 import os
 import re
 import shutil
@@ -327,6 +328,26 @@ def test_data_check_says_what_is_there_what_was_changed_and_what_is_wrong(projec
     assert "patient 3 'P0 ' is read as 'P0'" in said
     assert "Problems none" in said
     assert outcome.stderr == ""
+    outcome = subprocess.run(
+        [CXR, "data", "check", "mine.csv", "--json"], cwd=project, capture_output=True, text=True
+    )
+    told = json.loads(outcome.stdout)
+    assert told["problems"] == [] and "error" not in told
+    assert told["radiographs"][0] == {"group": "normal", "radiographs": 3}
+    assert {row["auc"] for row in told["origin"]} == {None}
+    assert set(told["confounders"][0]) >= {"value", "n", "patients"}
+
+
+@pytest.mark.slow
+def test_data_check_tells_a_machine_what_is_wrong_too(project, monkeypatch, capsys):
+    cv2.imwrite(str(project / "fine.png"), GREY)
+    (project / "mine.csv").write_text("file,group\nfine.png,normal\nlost.png,covd\n")
+    assert cxr(monkeypatch, "data", "check", "mine.csv", "--json") == 2
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert {row["file"] for row in told["problems"]} >= {"lost.png"}
+    assert "covd" in told["error"] and told["error"].endswith("the audit needs this mended")
+    assert shown.err == f"cxr: {told['error']}\n"
 
 
 def test_a_study_that_cannot_be_run_ends_before_anything_is_trained(project, refused):
