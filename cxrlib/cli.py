@@ -75,7 +75,7 @@ def study(
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     _check_data(settings)
     command = _snakemake(profile, "book" if book else "arms", cores, on)
-    _say_plan(settings, cores, book)
+    _say_plan(settings, cores if on is None else "1", book)  # a cluster's time is told in all
     if dry_run:
         return
     _need_home()
