@@ -88,9 +88,10 @@ def study(
 def _say_plan(settings, cores, book):
     """Says what a study will train, why, roughly how long, and where its page will be."""
     from cxrlib.pages import book as books
+    from cxrlib.pages import notebooks
     from cxrlib.study import outlook
 
-    tasks, total = outlook.tasks(settings)
+    tasks, total = outlook.tasks(settings, notebooks.shown() if book else None)
     at_once = outlook.at_once(settings, 0 if cores == "all" else int(cores))
     _say(*outlook.lines(settings, tasks, total, at_once))
     if book:
@@ -434,6 +435,22 @@ def remedies(
     settings = profiles.read(_from_root(profile))
     path = shortcuts.kept_in(settings) / "remedies.csv"
     for line in remedy.measure(settings, path, place):
+        _say(line)
+    _say(path)
+
+
+@app.command()
+def heatmaps(
+    profile: ProfileFile = Path("profiles/remedies.yml"),
+):
+    """Ask which kind of heatmap shows a shortcut, on phantoms. Goes on where it was stopped."""
+    from cxrlib import shortcuts
+    from cxrlib.shortcuts import telling
+    from cxrlib.study import profiles
+
+    settings = profiles.read(_from_root(profile))
+    path = shortcuts.kept_in(settings) / "heatmaps.csv"
+    for line in telling.measure(settings, path):
         _say(line)
     _say(path)
 

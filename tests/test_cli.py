@@ -77,7 +77,7 @@ def test_help_needs_no_tensorflow():
 
 
 def test_unknown_names_are_refused_with_the_choices(project, refused):
-    assert "expected one of A, B, C, D" in refused("train", "E", "efficient")
+    assert "expected one of A, B, C" in refused("train", "Z", "efficient")
     assert "has no arm 'eficient'" in refused("train", "A", "eficient")
     assert "no profile" in refused("study", "--profile", "profiles/quik.yml")
     assert "did you mean 'epochs'" in refused("study", *profile(project, epoch=3))
@@ -115,10 +115,15 @@ def test_a_dry_run_says_in_its_own_words_what_would_be_trained_and_runs_nothing(
     project, monkeypatch, capsys
 ):
     options = profile(project, image_size=121, arms="[efficient]")
-    assert not cxr(monkeypatch, "study", *options, "--dry-run")
-    first, *arms, page = capsys.readouterr().out.splitlines()
+    assert not cxr(monkeypatch, "study", *options, "--dry-run", "--no-book")
+    first, *arms = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Study odd in runs/odd-\w{8}: 4 of 4 arms are left to train", first)
     assert arms[:3] == [f"  {name} efficient  no run yet" for name in "ABC"]
+    (project / "notebooks").mkdir()
+    (project / "notebooks" / "02-experiment-a.md").touch()
+    assert not cxr(monkeypatch, "study", *options, "--dry-run")
+    first, *arms, page = capsys.readouterr().out.splitlines()
+    assert "1 of 1 arms" in first and len(arms) == 1
     assert page == f"The book will be {project}/_build/odd/_build/html/index.html"
     assert not list((project / "runs").glob("*"))
 

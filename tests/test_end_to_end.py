@@ -48,7 +48,7 @@ def test_one_command_leaves_every_arm_every_chapter_and_the_book(finished):
     arms = sorted(
         str(path.parent.relative_to(finished)) for path in finished.glob("runs/*/*/*/run.json")
     )
-    assert len(arms) == 11, arms
+    assert len(arms) == 12, arms
     for chapter in CHAPTERS:
         executed = notebooks.page(chapter)
         assert (finished / executed).is_file()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from tests.conftest import ROOT
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
 MANIFEST = yaml.safe_load((ROOT / "codecheck.yml").read_text())["manifest"]
+ARTICLE = runpy.run_path(str(ROOT / "docs" / "rescience.py"))
+NAMES = {"DenseNet-121", "ResNet-50", "COVID-19", "768 pixels", "| 768 |", "95 %", "CC BY 4.0"}
+"""What has a number in it that no run makes, beside years and thresholds."""
+
 HOME = "https://github.com/someone/somewhere"
 
 
@@ -48,7 +53,7 @@ def test_citation_package_and_licence_say_the_same():
 @pytest.mark.parametrize("entry", MANIFEST, ids=lambda entry: entry["comment"].split(":")[0])
 def test_what_is_to_be_checked_is_a_kept_file_or_a_label_of_a_chapter(entry):
     page = Path(entry["file"])
-    if page.parts[0] == "results":
+    if page.parts[0] in ("results", "docs"):
         assert (ROOT / page).is_file()
         return
     made_from = Path("book") / page.relative_to("_build/html").with_suffix(".ipynb")
@@ -56,6 +61,23 @@ def test_what_is_to_be_checked_is_a_kept_file_or_a_label_of_a_chapter(entry):
     label = entry["comment"].split(":")[0]
     text = (ROOT / "notebooks" / f"{chapter}.md").read_text()
     assert re.search(rf'^    name: {label}$|, "{label}"\)', text, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_articles_numbers_are_those_of_the_results():
+    text = ARTICLE["ARTICLE"].read_text(encoding="utf-8")
+    assert ARTICLE["filled"](text) == text, "run: python docs/rescience.py"
+
+
+def test_no_number_of_the_article_was_typed():
+    """Nor does a line begin with a mark: what follows it there would not be read as Markdown."""
+    text = ARTICLE["ARTICLE"].read_text(encoding="utf-8")
+    assert not re.search(r"^<!--\w+-->[^\n]", text, re.MULTILINE)
+    prose, *_ = ARTICLE["MARKED"].sub("", text).partition("## References")
+    prose = re.sub(r"\]\([^)]*\)|arXiv:\S+|\(?\b20\d\d\)?|\b0\.50?\b", "", prose)
+    for name in NAMES:
+        prose = prose.replace(name, "")
+    assert not re.findall(r".*\d.*", prose)
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.study import runs
 from tests.conftest import make_run
 
@@ -112,6 +112,16 @@ def test_a_packed_run_takes_its_tests_elsewhere_along(packed, tmp_path_factory, 
     (elsewhere := tmp_path_factory.mktemp("elsewhere") / "Snakefile").touch()
     monkeypatch.chdir(elsewhere.parent)
     assert list(runs.load(runs.unpack(file)).external) == ["mine"]
+
+
+def test_tests_that_go_with_a_replaced_run_are_named(packed):
+    run, file = packed
+    answers = run.test_predictions.drop(columns=["copy", "split"])
+    runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
+    (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
+    with pytest.warns(InputWarning, match="another run now; what the one before said of mine went"):
+        runs.unpack(file)
+    assert runs.load(run.folder).external == {}
 
 
 def test_no_file_of_another_kind_is_packed_over(packed):

@@ -51,6 +51,11 @@ def test_a_value_is_judged_by_tolerance_first_and_then_by_chance(tmp_path, right
     assert judged([answering(make_run(tmp_path), right)])["verdict"] == verdict
 
 
+def test_an_experiment_that_the_paper_does_not_have_is_passed_over(tmp_path):
+    own = make_run(tmp_path / "d", experiment="D")
+    assert verdicts.table([own]).equals(verdicts.table([]))
+
+
 def test_seeds_are_averaged_and_their_range_is_told(tmp_path):
     several = [answering(make_run(tmp_path / f"{n}", seed=n), n) for n in (70, 90)]
     row = judged(several)

@@ -23,6 +23,9 @@ SMOOTHING = 5 / 768
 NOISE = 0.2
 """Of SmoothGrad: the noise's standard deviation as a share of the image's range of brightness."""
 
+STEPS, PARTS = 16, 12
+"""Of integrated gradients: points on the way; of occlusion: patches along an edge."""
+
 LARGEST = 224
 """Edge above which heatmaps that are kept with a run are made smaller."""
 
@@ -189,13 +192,81 @@ def saliency(model, images, target, *, guided=True, smooth=0):
     return np.stack(maps)
 
 
+def last_convolution_cam(model, images, target):
+    """Grad-CAM on the last convolution, as the paper did, instead of the final feature map.
+
+    Args, Returns, Raises: As `grad_cam`.
+    """
+    return grad_cam(model, images, target, layer=last_convolution(model))
+
+
+def integrated_gradients(model, images, target, *, steps=STEPS):
+    """Integrated gradients (Sundararajan et al. 2017): what each pixel adds on the way from black.
+
+    Needs the TensorFlow backend; smoothed as `saliency` is.
+
+    Args:
+        model, images, target: As `grad_cam`.
+        steps: Points on the way, the middles of as many equal parts.
+
+    Returns, Raises: As `grad_cam`.
+    """
+    import tensorflow as tf
+
+    images, sigma = _checked(images, model), SMOOTHING * images.shape[1]
+    logit, maps = _alone(model, targets.index(target)), []
+    for batch in _batches(images):
+        total = np.zeros_like(batch)
+        for share in (np.arange(steps) + 0.5) / steps:
+            on_the_way = tf.convert_to_tensor(share * batch)
+            with tf.GradientTape() as tape:
+                tape.watch(on_the_way)
+                said = logit(on_the_way, training=False)[:, 0]
+            total += tape.gradient(said, on_the_way).numpy()
+        added = np.abs((total / steps * batch).sum(axis=-1))
+        maps += [_normalised(cv2.GaussianBlur(one, (0, 0), sigma)) for one in added]
+    return np.stack(maps)
+
+
+def occlusion(model, images, target, *, parts=PARTS):
+    """Occlusion (Zeiler and Fergus 2014): how far a target's logit falls where a patch is grey.
+
+    Args:
+        model, images, target: As `grad_cam`.
+        parts: Patches along an edge; each is twice as wide as it is far from the next, and has the
+            radiograph's mean brightness.
+
+    Returns, Raises: As `grad_cam`.
+    """
+    images, maps = _checked(images, model), []
+    logit, edge = _alone(model, targets.index(target)), images.shape[1]
+    starts = np.linspace(0, edge, parts + 2).round().astype(int)
+    patches = [(slice(starts[i], starts[i + 2]), slice(starts[j], starts[j + 2]))
+               for i in range(parts) for j in range(parts)]  # fmt: skip
+    for image in images:
+        covered = np.repeat(image[None], len(patches) + 1, axis=0)
+        for one, patch in zip(covered[1:], patches):
+            one[patch] = image.mean()
+        said = logit.predict(covered, batch_size=BATCH, verbose=0)[:, 0]
+        falls = np.maximum(said[0] - said[1:], 0)
+        total, often = np.zeros((edge, edge), np.float32), np.zeros((edge, edge), np.float32)
+        for patch, fall in zip(patches, falls):
+            total[patch] += fall
+            often[patch] += 1
+        maps.append(_normalised(total / often))
+    return np.stack(maps)
+
+
 METHODS = {
     "Grad-CAM": grad_cam,
+    "Grad-CAM, last convolution": last_convolution_cam,
     "Grad-CAM++": grad_cam_plus_plus,
     "Score-CAM": score_cam,
     "guided saliency": saliency,
     "plain saliency": functools.partial(saliency, guided=False),
     "SmoothGrad": functools.partial(saliency, guided=False, smooth=25),
+    "integrated gradients": integrated_gradients,
+    "occlusion": occlusion,
 }
 """Ways to explain a network, by name: functions as `grad_cam`."""
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from cxrlib import metrics, paper
 from cxrlib.metrics import comparison
-from cxrlib.study import trials
+from cxrlib.study import experiments, trials
 
 TOLERANCES = {("all", "accuracy"): 0.05, ("COVID", "recall"): 1 / 12}
 """How far from the printed value a measure comes out again: one COVID radiograph of twelve.
@@ -27,7 +27,8 @@ def table(runs):
     patients, and how far the seeds lie apart.
 
     Args:
-        runs: Runs on CoronaHack under the paper's split, finished or not, of any seeds and sizes.
+        runs: Runs on CoronaHack under the paper's split, finished or not, of any seeds and sizes;
+            those of experiments that the paper does not have are passed over.
 
     Returns:
         DataFrame, a row for each arm, image size and measure of `TOLERANCES`: experiment,
@@ -36,7 +37,8 @@ def table(runs):
         experiment, where ours began from other weights), value, low, high, smallest, largest,
         seeds, verdict.
     """
-    finished = [run for run in runs if run.finished]
+    of_paper = [run for run in runs if experiments.find(run.experiment).published]
+    finished = [run for run in of_paper if run.finished]
     sizes = [(*run.key, run.info["image_size"]) for run in finished]
     by_arm = {key: [r for r, k in zip(finished, sizes) if k == key] for key in sorted(set(sizes))}
     printed = paper.recomputed()

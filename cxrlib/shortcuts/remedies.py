@@ -106,9 +106,7 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
         )
     shortcuts = shortcuts or (tuple(SHORTCUTS) if simulated else (REAL,))
     remedies = remedies or (tuple(REMEDIES) if simulated else ON_REAL)
-    schedule = profile.schedule(experiments.A, "efficient")  # with the paper's number for a 0
-    names = ("epochs", "batch_size", "learning_rate")
-    profile = dataclasses.replace(profile, **{name: getattr(schedule, name) for name in names})
+    profile = settled(profile)
     done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
     for trial in profile.trials:
         for shortcut in shortcuts:
@@ -116,13 +114,23 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
             missing = [name for name in remedies if name not in there]
             if not missing:
                 continue
-            trained, tests = cohorts(trial, shortcut, n) if simulated else real(trial, place)
+            if simulated:
+                trained, tests = cohorts(trial, SHORTCUTS[shortcut], n)
+            else:
+                trained, tests = real(trial, place)
             for name in missing:
                 facts = {"shortcut": shortcut, "remedy": name, "seed": trial.seed}
                 rows = _measured(trial, REMEDIES[name], trained, tests)
                 done = pd.concat([done, rows.assign(**facts)[list(COLUMNS)]], ignore_index=True)
                 files.write_csv(done, path)
                 yield "seed {seed}, {shortcut}: {remedy}".format(**facts)
+
+
+def settled(profile):
+    """Returns a profile with Efficient's epochs, batch size and rate, the paper's for a 0."""
+    schedule = profile.schedule(experiments.A, "efficient")
+    names = ("epochs", "batch_size", "learning_rate")
+    return dataclasses.replace(profile, **{name: getattr(schedule, name) for name in names})
 
 
 def read(path):
@@ -154,25 +162,41 @@ def effects(measured, target="all"):
     return table.rename_axis(columns=None)
 
 
-def cohorts(profile, shortcut, n=TESTED):
+def cohorts(profile, ties, n=TESTED):
     """Simulates the phantoms of a seed.
+
+    Args:
+        profile: A trial of phantoms.
+        ties: What goes with the group in training, as `phantom.table` takes it.
+        n: Test phantoms of each group.
 
     Returns:
         The training `Cohort`, and a dict of version -> test `Cohort`: "tied" (the shortcut as in
         training), "random" (the same patients without it), and "balanced", others, of which
         `BALANCED` of each group are there to retrain with.
     """
-    train, other, third = (3 * profile.seed + k for k in range(3))
-    ties, each = SHORTCUTS[shortcut], dict.fromkeys(profile.counts, n)
+    train, other, third = seeds(profile)
+    each = dict.fromkeys(profile.counts, n)
     few = dict.fromkeys(profile.counts, BALANCED)
     tests = {
         "tied": phantom.table(each, seed=other, **ties),
         "random": phantom.table(each, seed=other),
         "balanced": phantom.table(few, seed=third),
     }
-    seeds = dict.fromkeys(tests, other) | {"balanced": third}
-    made = {name: _simulated(table, seeds[name], profile) for name, table in tests.items()}
+    of = dict.fromkeys(tests, other) | {"balanced": third}
+    made = {name: _simulated(table, of[name], profile) for name, table in tests.items()}
     return _simulated(phantom.table(profile.counts, seed=train, **ties), train, profile), made
+
+
+def seeds(profile):
+    """Returns the simulated populations of a seed: to train, to test, and to learn more from."""
+    return tuple(3 * profile.seed + k for k in range(3))
+
+
+def simulate(row, seed, size):
+    """Simulates the phantom of a table's row, as `phantom.simulate` returns it."""
+    facts = {"target": row["group"], "mark": row["mark"], "source": row["source"], "seed": seed}
+    return phantom.simulate(int(row["index"]), size, **facts)
 
 
 def real(profile, place):
@@ -214,15 +238,8 @@ def _read(table, profile):
 
 def _simulated(table, seed, profile):
     """Simulates the phantoms of a table."""
-    pixels, lungs = [], []
-    for row in table.itertuples():
-        one = phantom.simulate(
-            row.index, profile.image_size, target=row.group, mark=row.mark, source=row.source,
-            seed=seed,
-        )  # fmt: skip
-        pixels.append(one.image)
-        lungs.append(one.lungs)
-    return Cohort(table, np.stack(pixels), np.stack(lungs))
+    made = [simulate(row, seed, profile.image_size) for _, row in table.iterrows()]
+    return Cohort(table, np.stack([m.image for m in made]), np.stack([m.lungs for m in made]))
 
 
 def _measured(profile, remedy, trained, tests):
@@ -257,12 +274,17 @@ def evenly(cells):
 # How networks learn: each returns a function of pixels that returns probabilities (n, 5).
 
 
-def _plain(cohort, balanced, remedy, profile, steps):
-    """Trains on the answers alone, with the remedy's draws and weights."""
+def fit(cohort, remedy, profile, steps):
+    """Trains on the answers alone, with a remedy's draws and weights: returns the network."""
     model, weight = _network(profile, steps), remedy.weigh(cells(cohort.table))
     for rows, batch, targets in _batches(cohort, remedy, profile, steps):
         model.train_on_batch(batch, targets, sample_weight=weight[rows])
-    return _answers(model)
+    return model
+
+
+def _plain(cohort, balanced, remedy, profile, steps):
+    # Trains on the answers alone. (As a default its docstring would be a second one of `learn`.)
+    return _answers(fit(cohort, remedy, profile, steps))
 
 
 def _worst_cells(cohort, balanced, remedy, profile, steps):
@@ -514,8 +536,8 @@ REMEDIES = {
     "pretrained": Remedy("begun on phantoms without the tie", "phantoms; half of the steps",
                          learn=_begun_without),
     "joined": Remedy("radiographs without the tie added", _WITHOUT_TIE, learn=_with_others),
-    "joined evenly": Remedy("the same, cells drawn alike", _WITHOUT_TIE, learn=_with_others,
-                            draw=evenly),
+    "joined evenly": Remedy("radiographs without the tie added, cells drawn alike",
+                            _WITHOUT_TIE, learn=_with_others, draw=evenly),
     "one choice": Remedy("one choice of four groups for five answers", learn=_one_choice),
 }  # fmt: skip
 """What may mend it, by name. The first one is what the others are measured against."""

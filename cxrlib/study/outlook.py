@@ -29,18 +29,19 @@ class Task(NamedTuple):
     seconds: float | None
 
 
-def tasks(profile):
+def tasks(profile, wanted=None):
     """Lists what a study would train, without touching anything.
 
     Args:
         profile: The study's profile.
+        wanted: Names of the experiments that are asked for; None: all.
 
     Returns:
         List of `Task` in the order of the chapters, and how many arms the study has.
     """
     paces, found, total = _paces(), [], 0
     for trial in profile.trials:
-        for name in experiments.EXPERIMENTS:
+        for name in experiments.EXPERIMENTS if wanted is None else wanted:
             experiment = trial.experiment(name)
             for arm in experiment.arms:
                 total += 1
@@ -65,7 +66,8 @@ def lines(profile, tasks, total, at_once):
     """
     where = arms.folder(profile).relative_to(files.root())
     if not tasks:
-        return [f"Study {profile.name} in {where}: all {total} arms are trained"]
+        done = f"all {total} arms are trained" if total else "no chapter shows an arm"
+        return [f"Study {profile.name} in {where}: {done}"]
     wide = max(len(task.name) for task in tasks)
     told = [f"Study {profile.name} in {where}: {len(tasks)} of {total} arms are left to train"]
     told += [f"  {task.name:{wide}}  {task.why}" for task in tasks]

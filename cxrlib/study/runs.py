@@ -21,6 +21,7 @@ import json
 import re
 import reprlib
 import shutil
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ import pandas as pd
 
 from cxrlib import columns, images, metrics
 from cxrlib.columns import anything, number, one_of, text, whole
-from cxrlib.errors import InputError, printable
+from cxrlib.errors import InputError, InputWarning, printable
 from cxrlib.files import (
     locked,
     read_json,
@@ -626,7 +627,8 @@ def unpack(path, replaced=lambda folder: None):
         The run folder.
 
     Raises:
-        InputError: The file is damaged or not a packed run.
+        InputError: The file is damaged or not a packed run. An `InputWarning` names the tests of a
+            run that another one replaces.
     """
     with reading(path), zipfile.ZipFile(path) as packed:
         place, facts = _told(packed, path)
@@ -641,9 +643,28 @@ def unpack(path, replaced=lambda folder: None):
         folder = root() / place
         with locked(folder):
             if _wanted(folder / "run.json", facts):
+                before = _tested(folder)
                 _replace(folder, packed, place)
+                _say_lost(folder, before)
                 replaced(folder)
     return folder
+
+
+def _tested(folder):
+    """Returns the cohorts from elsewhere that the run in a folder was tested on."""
+    return {path.parent.name for path in (folder / "external").glob(f"*/{COUNTS}")}
+
+
+def _say_lost(folder, before):
+    """Warns where tests went with the run that they were of."""
+    lost = sorted(before - _tested(folder))
+    if lost:
+        warnings.warn(
+            f"{folder} holds another run now; what the one before said of {', '.join(lost)} went"
+            " with it: `cxr external` tests this one",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _replace(folder, packed, place):

@@ -1,0 +1,146 @@
+"""Which heatmap would have told? Networks that hang on marks, ranked by their heatmaps alone.
+
+Networks are trained on phantoms whose marks are tied to groups, from not at all to wholly, so that
+how much each hangs on marks is known: its shortcut gap. A reader who sees heatmaps alone would take
+that for larger the more of them lies on marks, or the less in the lungs. Where a kind of heatmap
+puts networks in another order than the gap does, that reader is misled.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from cxrlib import columns, files, heatmaps, metrics
+from cxrlib.columns import number, one_of, whole
+from cxrlib.shortcuts import remedies
+from cxrlib.shortcuts.ties import TIES
+from cxrlib.targets import GROUP_TARGET, TARGETS
+
+REGIONS = ("marks", "lungs", "lesions")
+
+EXPLAINED = 10
+"""Phantoms of each group that are explained, with marks as in training."""
+
+SHOWN = (1, 4, 10, 40)
+"""Heatmaps of each network that a reader may see."""
+
+DRAWS, LEVEL = 500, 0.95
+"""Of networks, for intervals of a rank correlation, and their coverage."""
+
+COLUMNS = {
+    "seed": whole(), "tie": number(0, 1), "gap": number(-1, 1),
+    "method": one_of(*heatmaps.METHODS), "place": whole(),
+    **{region: number(0, 1, missing=True) for region in REGIONS},
+}  # fmt: skip
+
+
+def measure(profile, path, ties=TIES, n=remedies.TESTED, explained=EXPLAINED):
+    """Trains a network a seed and tie, and measures where each kind of heatmap points.
+
+    Args:
+        profile: A profile of phantoms, as `remedies.measure` takes it.
+        path: The CSV file with a row a heatmap: seed, tie, gap (AUC, the mean of the five targets,
+            with marks as in training less with marks at random), method, place (which phantom), and
+            the share of the heatmap's energy in each of `REGIONS`. Networks that are there are not
+            trained again.
+        ties: Of marks to groups, in training.
+        n: Test phantoms of each group.
+        explained: Of these, how many of each group are explained.
+
+    Yields:
+        A line that says which network was measured.
+    """
+    profile = remedies.settled(profile)
+    done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    for trial in profile.trials:
+        for tie in ties:
+            if len(done.query("seed == @trial.seed and tie == @tie")):
+                continue
+            facts = {"seed": trial.seed, "tie": tie}
+            found = _measured(trial, tie, n, explained).assign(**facts)
+            done = pd.concat([done, found[list(COLUMNS)]], ignore_index=True)
+            files.write_csv(done, path)
+            yield "seed {seed}, tie {tie}".format(**facts)
+
+
+def read(path):
+    """Reads what `measure` wrote: a DataFrame of `COLUMNS`."""
+    return columns.read(path, COLUMNS)
+
+
+def _measured(trial, tie, n, explained):
+    """Trains one network and explains phantoms whose marks are as in training."""
+    trained, tests = remedies.cohorts(trial, {"mark_tie": tie}, n)
+    steps = trial.epochs * len(trained.table) // trial.batch_size
+    model = remedies.fit(trained, remedies.REMEDIES["none"], trial, steps)
+    aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
+    shown = tests["tied"].table.groupby("group", sort=False).head(explained)
+    _, seed, _ = remedies.seeds(trial)
+    parts = []
+    for group, rows in shown.groupby("group", sort=False):
+        known = [remedies.simulate(row, seed, trial.image_size) for _, row in rows.iterrows()]
+        pixels = np.stack([one.image for one in known])
+        for method, explain in heatmaps.METHODS.items():
+            maps = explain(model, pixels, GROUP_TARGET[group])
+            inside = [_inside(heatmap, one) for heatmap, one in zip(maps, known)]
+            parts.append(pd.DataFrame(inside).assign(method=method, place=rows.index))
+    return pd.concat(parts, ignore_index=True).assign(gap=aucs[0] - aucs[1])
+
+
+def _auc(model, cohort):
+    """Returns the AUC of a network on a cohort, the mean of the five targets."""
+    said = model.predict(cohort.pixels, batch_size=64, verbose=0)
+    truth = cohort.table[list(TARGETS)].to_numpy()
+    return np.mean([metrics.auc(truth[:, i], said[:, i])[0] for i in range(len(TARGETS))])
+
+
+def _inside(heatmap, known):
+    """Returns the share of a heatmap's energy in each region; NaN where either is empty."""
+    total, shares = heatmap.sum(dtype=float), {}
+    for region in REGIONS:
+        mask = getattr(known, region)
+        empty = total == 0 or not mask.any()
+        shares[region] = np.nan if empty else round(heatmap[mask].sum(dtype=float) / total, 4)
+    return shares
+
+
+def ranked(measured, region="marks", shown=SHOWN, seed=0):
+    """Asks whether heatmaps put networks in the order of their gaps.
+
+    Args:
+        measured: As `read` returns it.
+        region: Whose share of the energy a reader would go by.
+        shown: How many heatmaps of each network the reader sees.
+        seed: Of the draws.
+
+    Returns:
+        DataFrame, a row a method and number shown: method, shown, rank (Spearman's correlation of
+        the mean share with the gap over networks, the mean over draws of the heatmaps shown), low,
+        high (95 %, drawing networks again, too) and networks.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for method, part in measured.groupby("method", sort=False):
+        shares = part.pivot(index=["seed", "tie"], columns="place", values=region)
+        gap = part.groupby(["seed", "tie"])["gap"].first().reindex(shares.index).to_numpy()
+        values = shares.to_numpy()
+        for many in shown:
+            alike = [_alike(values, gap, many, rng, False) for _ in range(DRAWS)]
+            again = [_alike(values, gap, many, rng, True) for _ in range(DRAWS)]
+            ends = np.nanquantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+            rows.append((method, many, np.nanmean(alike), *ends, len(gap)))
+    names = ["method", "shown", "rank", "low", "high", "networks"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _alike(values, gap, many, rng, again):
+    """Ranks networks by some of their heatmaps; `again` draws networks, too."""
+    rows = rng.integers(0, len(gap), len(gap)) if again else np.arange(len(gap))
+    seen = rng.choice(values.shape[1], min(many, values.shape[1]), replace=False)
+    shares = values[np.ix_(rows, seen)]
+    share = np.nansum(shares, axis=1) / np.maximum((~np.isnan(shares)).sum(axis=1), 1)
+    return spearmanr(share, gap[rows]).statistic if np.ptp(share) and np.ptp(gap[rows]) else 0.0
+
+
+def shares(measured, region):
+    """Averages the share of the energy in a region over all networks, by method: Series."""
+    return measured.groupby("method", sort=False)[region].mean()
