@@ -74,53 +74,105 @@ def study(
         # First, so that a wrong folder is refused at once. `cxr shortcuts` has other experiments.
         others = [run for run in runs.load_all(check) if run.experiment in experiments.EXPERIMENTS]
     _check_data(settings)
-    command = _snakemake(profile, "book" if book else "arms", cores, on, dry_run)
+    command = _snakemake(profile, "book" if book else "arms", cores, on)
+    _say_plan(settings, cores if on is None else "1", book)  # a cluster's time is told in all
+    if dry_run:
+        return
     _need_home()
+    _run_graph(command, quietly=on is None)
+    _say_ended(settings, book)
+    if check:
+        _check(settings, others)
+
+
+def _say_plan(settings, cores, book):
+    """Says what a study will train, why, roughly how long, and where its page will be."""
+    from cxrlib.pages import book as books
+    from cxrlib.pages import notebooks
+    from cxrlib.study import outlook
+
+    tasks, total = outlook.tasks(settings, notebooks.shown() if book else None)
+    at_once = outlook.at_once(settings, 0 if cores == "all" else int(cores))
+    _say(*outlook.lines(settings, tasks, total, at_once))
+    if book:
+        _say(f"The book will be {files.root() / books.front(settings)}")
+
+
+def _run_graph(command, quietly):
+    """Runs Snakemake's command to its end.
+
+    Args:
+        command: What `_snakemake` returned.
+        quietly: Let only the jobs and their errors be heard; what Snakemake itself says goes to a
+            file, and is shown where no job says what went wrong.
+
+    Raises:
+        InputError: Something failed.
+    """
     # The rules call commands of this environment, whether or not it is activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with files.locked(files.root() / "runs" / "study") as lock:
+    log = files.root() / "runs" / "study.log"
+    with files.locked(log.with_suffix("")) as lock:
+        log.unlink(missing_ok=True)
         status = _waited_for(
             # Snakemake holds the lock too: should this process alone be killed, others still wait.
             subprocess.Popen(
-                command,
+                [*command[:1], "-c", _QUIETLY, log, *command[3:]] if quietly else command,
                 cwd=files.root(),
                 env={**os.environ, "PATH": path},
                 pass_fds=[lock.fileno()],
             )
         )
     if status:
+        _say(*_unheard(log), file=sys.stderr)
         raise InputError("the study stopped: see above; what is finished is kept, run it again")
-    if book and not dry_run:
-        _show(settings)
-    if check and not dry_run:
-        _check(settings, others)
 
 
-def _show(settings):
-    """Makes a study's book the one at hand, and says where it is."""
+_QUIETLY = """
+import runpy, sys
+sys.stderr = open(sys.argv.pop(1), "w", 1, "utf-8", "replace")  # the jobs inherit the descriptor
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
+"""Python that runs Snakemake with its own words in a file."""
+
+
+def _unheard(log):
+    """Returns what Snakemake said, in lines, where it is more than that a job failed."""
+    said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    a_job_told = "CalledProcessError" in said and "died with" not in said
+    return [] if a_job_told else said.splitlines()
+
+
+def _say_ended(settings, book):
+    """Says what was not run, and makes a study's book the one at hand and says where it is."""
     from cxrlib.pages import book as books
+    from cxrlib.study import outlook
 
-    _say(f"The book: {books.show(settings)}")
+    _say(*outlook.not_run(settings))
+    if book:
+        _say(f"The book: {books.show(settings)}")
 
 
-def _snakemake(profile, wanted, cores, on, dry_run):
-    """Returns the command that makes "arms" or the "book", or that says what it would run."""
+def _snakemake(profile, wanted, cores, on):
+    """Returns the command that makes "arms" or the "book"."""
     if not profile.is_absolute():  # the same file from the study's folder, where all else runs
         profile = os.path.relpath(_from_root(profile), files.root())
     _refuse_yaml(profile)
+    if cores != "all" and not (cores.isdecimal() and int(cores)):
+        raise InputError(f"--cores {cores}: a number from 1, or all")
     command = [
         sys.executable, "-m", "snakemake", wanted, "--snakefile", "Snakefile", "--cores", cores,
         "--config", f"profile={profile}",
         # The study's lock outlives no process, so a killed one needs no unlocking by hand.
         "--nolock", "--rerun-incomplete", "--keep-going",
-        *(["--dry-run", "--quiet", "host"] if dry_run else ["--quiet", "rules", "host", "reason"]),
     ]  # fmt: skip
     if on is None:
         return command
     on = _from_root(on).resolve()
     if not (on / "config.yaml").is_file():
         raise InputError(f"no config.yaml in {on}: cluster/ has two that are ready")
-    return [*command, "--workflow-profile", str(on)]
+    # What a machine elsewhere does is heard from Snakemake alone.
+    return [*command, "--quiet", "rules", "host", "reason", "--workflow-profile", str(on)]
 
 
 def _check_data(settings):
@@ -585,11 +637,11 @@ def pack(
 def unpack(
     packed: Annotated[list[Path] | None, typer.Argument(metavar="FILE...")] = None,
 ):
-    """Put packed runs where they were, unless the same are there."""
+    """Put packed runs where they were, unless the same are there; say where something was put."""
     from cxrlib.study import runs
 
     for path in packed or []:
-        _say(runs.unpack(path))
+        runs.unpack(path, _say)
 
 
 @app.command()
@@ -628,36 +680,51 @@ def get(
 
 
 @data.command()
-def check(place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")]):
+def check(
+    place: Annotated[Path, typer.Argument(help="A dataset's folder, or your CSV file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a report.")] = False,
+):
     """List all that is wrong with a dataset, and what tells its targets without the lungs."""
-    from cxrlib import cohort
     from cxrlib.cohort import audit
 
-    _print_table("Changed on reading, or left out", cohort.changes(place))
-    found = cohort.listed(place)
-    _print_table("Radiographs", audit.counts(found))
-    _print_table("Problems", audit.problems(found))
-    wanting = audit.wanting(found)
-    if len(wanting):
-        _print_table("A study needs more", wanting)
+    if as_json:
+        _print_json(place, audit.check(place))
+        return
+    for title, frame in audit.check(place):
+        _print_part(title, frame)
+
+
+def _print_part(title, frame):
+    """Prints a part of the report: a sentence, a table, and what could not be measured."""
+    from cxrlib.pages import report
+
+    text, lines = report.shown(frame)
+    _print_table(title, text, above=filter(None, [report.MEANING.get(title)]), below=lines)
+
+
+def _print_json(place, parts):
+    """Prints the parts of an audit as JSON, those before an error too."""
+    from cxrlib.pages import report
+
+    told, failed = {"place": str(place)}, None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # it is in the first table
-            radiographs = cohort.read(place)
+        for title, frame in parts:
+            told[title.lower().replace(",", "").replace(" ", "_").replace("-", "_")] = report.plain(
+                frame
+            )
     except InputError as error:
-        raise InputError(f"{error}; the audit needs this mended") from error
-    for title, frame in audit.report(radiographs).items():
-        if title != "Problems":
-            _print_table(title, frame)
+        failed, told["error"] = error, str(error)
+    _say(*json.dumps(told, indent=2, allow_nan=False).split("\n"))
+    if failed:
+        raise failed
 
 
-def _print_table(title, frame):
-    _say(title, "")
+def _print_table(title, frame, above=(), below=()):
+    """Prints a table between lines; "none" where nothing else is said."""
+    _say(title, *above, "")
     if len(frame):
-        _say_table(frame, index=False, max_colwidth=60)
-    else:
-        _say("none")
-    _say("")
+        _say_table(frame, index=False)
+    _say(*(below or ([] if len(frame) else ["none"])), "")
 
 
 @paper.command()

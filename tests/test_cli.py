@@ -1,5 +1,6 @@
 """The command starts fast and says in one line what is wrong and what mends it."""
 
+import json
 import os
 import re
 import shutil
@@ -110,6 +111,56 @@ def test_ctrl_c_says_that_what_is_finished_is_kept(project):
     assert "Traceback" not in said
 
 
+def test_a_dry_run_says_in_its_own_words_what_would_be_trained_and_runs_nothing(
+    project, monkeypatch, capsys
+):
+    options = profile(project, image_size=121, arms="[efficient]")
+    assert not cxr(monkeypatch, "study", *options, "--dry-run", "--no-book")
+    first, *arms = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"Study odd in runs/odd-\w{8}: 4 of 4 arms are left to train", first)
+    assert arms[:3] == [f"  {name} efficient  no run yet" for name in "ABC"]
+    (project / "notebooks").mkdir()
+    (project / "notebooks" / "02-experiment-a.md").touch()
+    assert not cxr(monkeypatch, "study", *options, "--dry-run")
+    first, *arms, page = capsys.readouterr().out.splitlines()
+    assert "1 of 1 arms" in first and len(arms) == 1
+    assert page == f"The book will be {project}/_build/odd/_build/html/index.html"
+    assert not list((project / "runs").glob("*"))
+
+
+@pytest.mark.parametrize("cores", ["0", "-1", "many", "1.5"])
+def test_cores_are_a_number_or_all(project, refused, cores):
+    assert f"--cores {cores}: a number from 1, or all" in refused("study", f"--cores={cores}")
+
+
+JOB = "rule arms:\n    shell: 'echo {said} >&2; exit {status}'\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("snakefile", "said"),
+    [
+        (JOB.format(said="A efficient  epoch 1/2", status=0), ["A efficient epoch 1/2"]),
+        (JOB.format(said="cxr: no data here", status=2), ["cxr: no data here", "cxr: the study"]),
+        ("rule arms:\n    input: 'lost.zip'\n", ["lost.zip", "cxr: the study"]),
+        ("1 / 0\n", ["ZeroDivisionError", "cxr: the study"]),
+    ],
+    ids=["well", "a job fails", "nothing makes it", "no program"],
+)
+def test_of_snakemake_nothing_is_heard_but_what_no_job_says(project, snakefile, said):
+    (project / "Snakefile").write_text(snakefile)
+    options = profile(project, image_size=121, arms="[efficient]")
+    command = [CXR, "study", "--no-book", *options]
+    outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert outcome.returncode == (2 if "cxr: the study" in said else 0)
+    for words in said:
+        assert words in outcome.stderr
+    if "epoch" in snakefile or "no data" in snakefile:
+        assert len(outcome.stderr.splitlines()) == len(said), outcome.stderr
+    assert outcome.stdout.startswith("Study odd in runs/odd-")
+    assert not re.search("DAG|Snakemake|job", outcome.stdout)
+
+
 SNAKEFILE = """
 from pathlib import Path
 Path("read").write_text(Path(config["profile"]).read_text())
@@ -173,6 +224,7 @@ def test_what_a_terminal_cannot_show_is_escaped_and_no_error(project):
     (project / "runs" / "s").rename(project / "runs" / "\u80ba")
     place = project / "runs" / "\u80ba" / "A" / made.folder.name
     subprocess.run([CXR, "pack", place, "run.zip"], cwd=project, check=True)
+    shutil.rmtree(place)
     latin = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     command = [CXR, "unpack", "run.zip"]
     outcome = subprocess.run(command, cwd=project, capture_output=True, env=latin, check=True)
@@ -281,6 +333,26 @@ def test_data_check_says_what_is_there_what_was_changed_and_what_is_wrong(projec
     assert "patient 3 'P0 ' is read as 'P0'" in said
     assert "Problems none" in said
     assert outcome.stderr == ""
+    outcome = subprocess.run(
+        [CXR, "data", "check", "mine.csv", "--json"], cwd=project, capture_output=True, text=True
+    )
+    told = json.loads(outcome.stdout)
+    assert told["problems"] == [] and "error" not in told
+    assert told["radiographs"][0] == {"group": "normal", "radiographs": 3}
+    assert {row["auc"] for row in told["origin"]} == {None}
+    assert set(told["confounders"][0]) >= {"value", "n", "patients"}
+
+
+@pytest.mark.slow
+def test_data_check_tells_a_machine_what_is_wrong_too(project, monkeypatch, capsys):
+    cv2.imwrite(str(project / "fine.png"), GREY)
+    (project / "mine.csv").write_text("file,group\nfine.png,normal\nlost.png,covd\n")
+    assert cxr(monkeypatch, "data", "check", "mine.csv", "--json") == 2
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert {row["file"] for row in told["problems"]} >= {"lost.png"}
+    assert "covd" in told["error"] and told["error"].endswith("the audit needs this mended")
+    assert shown.err == f"cxr: {told['error']}\n"
 
 
 def test_a_study_that_cannot_be_run_ends_before_anything_is_trained(project, refused):

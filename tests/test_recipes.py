@@ -52,7 +52,7 @@ def run(folder, *command):
 def to_train(folder):
     """Lists the arms that the study would train, as `cxr study --dry-run` says."""
     said = run(folder, CXR, "study", "--profile", PROFILE, "--no-book", "--dry-run")
-    return set(re.findall(r"output: runs/[^/]+/(.+)\.zip", said))
+    return {"/".join(arm) for arm in re.findall(r"^  (\S+) (\S+)  ", said, re.M)}
 
 
 def written(folder):

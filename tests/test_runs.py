@@ -84,12 +84,24 @@ def test_a_packed_run_is_put_where_it_was_in_another_folder(packed, tmp_path_fac
 def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
     run, file = packed
     (run.folder / "own.txt").touch()
-    runs.unpack(file)
-    assert (run.folder / "own.txt").exists()
+    put = []
+    runs.unpack(file, put.append)
+    assert (run.folder / "own.txt").exists() and not put
     (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
-    runs.unpack(file)
+    runs.unpack(file, put.append)
+    assert put == [run.folder]
     assert runs.load(run.folder).info["seed"] == 1
     assert not (run.folder / "own.txt").exists()
+
+
+def test_a_packed_run_says_what_it_is_without_being_unpacked(packed):
+    run, file = packed
+    info, names = runs.look_into(file)
+    assert info == run.info
+    assert names == {path.name for path in run.folder.iterdir()}
+    file.write_bytes(b"no zip")
+    with pytest.raises(InputError, match=r"carried\.zip is damaged"):
+        runs.look_into(file)
 
 
 def test_a_packed_run_takes_its_tests_elsewhere_along(packed, tmp_path_factory, monkeypatch):

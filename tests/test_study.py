@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -404,3 +405,27 @@ def test_an_arm_that_takes_the_best_of_none_is_not_run_and_says_why(tiny, projec
     assert runs_of_b[0].info["reason"] == reason
     assert runs_of_b[0].arm == "densenet121-best"
     assert study.ensure(profile, "B") == runs_of_b
+
+
+@pytest.mark.parametrize(
+    ("kernel", "session", "lines"), [(0, 0, False), (1, 0, True), (1, 1, False)]
+)
+def test_an_executed_notebook_trains_in_lines_and_one_that_is_open_with_a_bar(
+    tiny, project, monkeypatch, kernel, session, lines
+):
+    from cxrlib.networks import training
+
+    asked = []
+
+    def stop(*_, **options):
+        asked.append(options["lines"])
+        raise training.Diverged("stopped")
+
+    monkeypatch.setattr(training, "fit", stop)
+    application = SimpleNamespace(IPKernelApp=SimpleNamespace(initialized=lambda: bool(kernel)))
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", application)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    if session:
+        monkeypatch.setenv("JPY_SESSION_NAME", "02-experiment-a.ipynb")
+    train_efficient(tiny)
+    assert asked == [lines]

@@ -9,6 +9,7 @@ is NaN and `note` says why.
 
 import hashlib
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 
 from cxrlib import cohort, images
 from cxrlib.cohort import baselines, duplicates, folders, own
-from cxrlib.errors import InputError
+from cxrlib.errors import InputError, InputWarning
 from cxrlib.images import decode
 from cxrlib.targets import TARGETS
 
@@ -44,6 +45,7 @@ SIZE = 224
 SMALLEST = 121
 """Edge in pixels below which no network here takes an image."""
 
+_FILES = "Problems"
 _UNKNOWN = {name: np.nan if name in NUMBERS else "" for name in FILE_FACTS}
 
 
@@ -99,16 +101,18 @@ def confounders(radiographs):
             those of the files).
 
     Returns:
-        DataFrame: fact, target, measure, value, strength, n, note. The measure of a category is
-        "cramers_v" (bias-corrected, Bergsma 2013; from 0, nothing, to 1, it settles the target),
-        that of a number "auc" (0.5: nothing). The strength puts both on one scale from 0 to 1: V,
-        or twice the distance of the AUC from 0.5. n counts the radiographs whose fact is known.
+        DataFrame: fact, target, measure, value, strength, n, patients, note. The measure of a
+        category is "cramers_v" (bias-corrected, Bergsma 2013; from 0, nothing, to 1, it settles the
+        target), that of a number "auc" (0.5: nothing). The strength puts both on one scale from 0
+        to 1: V, or twice the distance of the AUC from 0.5. n counts the radiographs whose fact is
+        known, and patients who they show.
         A fact that is unknown throughout is left out. A value is NaN where the fact or the target
         never changes, or no category occurs twice.
     """
     rows = []
     for fact in (*CATEGORIES, *NUMBERS):
         known = _known(radiographs, fact)
+        patients = radiographs.loc[known, "patient"].nunique()
         measure = "cramers_v" if fact in CATEGORIES else "auc"
         for target in TARGETS if known.any() else ():
             positive, values = ((radiographs[name].to_numpy()[known]) for name in (target, fact))
@@ -120,8 +124,9 @@ def confounders(radiographs):
                 value = (_cramers_v if fact in CATEGORIES else roc_auc_score)(positive, values)
                 note = f"undefined: each {fact} occurs once" if np.isnan(value) else ""
             strength = value if fact in CATEGORIES else 2 * abs(value - 0.5)
-            rows.append((fact, target, measure, value, strength, known.sum(), note))
-    names = ["fact", "target", "measure", "value", "strength", "n", "note"]
+            behind = known.sum(), patients
+            rows.append((fact, target, measure, value, strength, *behind, note))
+    names = ["fact", "target", "measure", "value", "strength", "n", "patients", "note"]
     table = pd.DataFrame(rows, columns=names)
     return table.sort_values("strength", ascending=False, kind="stable", ignore_index=True)
 
@@ -181,6 +186,34 @@ def counts(radiographs):
     return radiographs.groupby(parts, sort=False).size().rename("radiographs").reset_index()
 
 
+def check(place):
+    """Audits a dataset as it lies there, part by part, as far as it can be read.
+
+    Args:
+        place: As `cohort.listed` takes it.
+
+    Yields:
+        Title and DataFrame: first what is wrong with it, then what `report` finds.
+
+    Raises:
+        InputError: There is no dataset, or something must be mended before more can be said.
+    """
+    yield "Changed on reading, or left out", cohort.changes(place)
+    found = cohort.listed(place)
+    yield "Radiographs", counts(found)
+    yield _FILES, problems(found)
+    lacking = wanting(found)
+    if len(lacking):
+        yield "A study needs more", lacking
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # it is in the first table
+            radiographs = cohort.read(place)
+    except InputError as error:
+        raise InputError(f"{error}; the audit needs this mended") from error
+    yield from ((title, frame) for title, frame in report(radiographs).items() if title != _FILES)
+
+
 def report(radiographs, pixels=None, progress=iter):
     """Runs the whole audit of a cohort.
 
@@ -194,7 +227,7 @@ def report(radiographs, pixels=None, progress=iter):
         where nothing can be read there is nothing else.
     """
     table, thumbs = facts_and_thumbnails(radiographs, pixels, progress)
-    found = {"Problems": problems(table)}
+    found = {_FILES: problems(table)}
     seen = (table["picture"] != "").to_numpy()
     if not seen.any():
         return found

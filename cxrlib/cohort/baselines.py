@@ -33,7 +33,7 @@ EDGE = 64
 BORDER = 4
 """Pixels of a thumbnail's frame: outside the lungs, where letters and collimator edges lie."""
 
-_SUMMARY = ("auc", "low", "high", "positives", "negatives", "note")
+_SUMMARY = ("auc", "low", "high", "radiographs", "positives", "negatives", "note")
 _STRENGTH = 0.01  # scikit-learn's C: a thousand pixels, a few dozen patients
 _BINS = 32
 
@@ -112,8 +112,8 @@ def measure(seen, radiographs, folds=None):
         folds: List of (train, test) row numbers: `by_patient` (None) or `given`.
 
     Returns:
-        DataFrame: features, target, auc, low, high, positives, negatives (independent patients
-        tested), note.
+        DataFrame: features, target, auc, low, high, radiographs (compared), positives, negatives
+        (the independent patients they show), note.
     """
     folds = by_patient(radiographs) if folds is None else folds
     clusters, rows = _clusters(radiographs), []
@@ -136,11 +136,11 @@ def origin(seen, radiographs, folds=None):
         folds: As `measure` takes them.
 
     Returns:
-        DataFrame: features, source (told from the others), compared, auc, low, high, positives,
-        negatives, note. Compared are "all" radiographs, and those "within a group": only the latter
-        cannot be told by the disease. Where the group settles the source, as in CoronaHack, the
-        first is confounded, the second undefined (NaN), and the note says so. With one source both
-        are undefined.
+        DataFrame: features, source (told from the others), compared, auc, low, high, radiographs,
+        positives, negatives, note. Compared are "all" radiographs, and those "within a group":
+        only the latter cannot be told by the disease. Where the group settles the source, as in
+        CoronaHack, the first is confounded, the second undefined (NaN), and the note says so. With
+        one source both are undefined.
     """
     folds = by_patient(radiographs) if folds is None else folds
     sources, groups = radiographs["source"], radiographs["group"].to_numpy()
@@ -224,4 +224,4 @@ def _summary(tested, positive, clusters, overlap, note):
     if np.isnan(auc):
         note = note or "undefined: no fold has both answers in training and test"
     yes, no = (len(np.unique(side)) for side in sides)
-    return dict(zip(_SUMMARY, (auc, low, high, yes, no, note)))
+    return dict(zip(_SUMMARY, (auc, low, high, len(rows), yes, no, note)))

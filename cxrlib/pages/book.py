@@ -53,7 +53,10 @@ def bind(profile):
             shutil.copyfile(source, page)  # else Sphinx would read the page again
     command = [Path(sys.executable).with_name("jupyter-book"), "build", "--quiet", "book"]
     target = ["--path-output", str(BUILT / profile.name)]
-    if subprocess.run([*command, *target], cwd=root).returncode:
+    # Its warnings are for whoever builds the book; that it was built is said by `cxr study`.
+    built = subprocess.run([*command, *target], cwd=root, stdout=subprocess.PIPE, text=True)
+    if built.returncode:
+        print(built.stdout, file=sys.stderr)
         raise InputError("the book could not be built: see above")
 
 

@@ -54,6 +54,12 @@ def needs(name):
     return list(experiments.EXPERIMENTS) if asks else []
 
 
+def shown():
+    """Lists the experiments whose runs any notebook shows, in their order."""
+    needed = {letter for name in names() for letter in needs(name)}
+    return [letter for letter in experiments.EXPERIMENTS if letter in needed]
+
+
 _KEPT = ('"results"', "shortcuts.measured", "external.tested", "predict.default")
 """What a notebook's code says if it shows something that is kept in results/."""
 

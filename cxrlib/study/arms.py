@@ -6,6 +6,7 @@ parameters, radiographs, and the code that is executed, with a digest of its own
 network, the answers and the heatmaps. So another way to draw a heatmap trains nothing.
 """
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -121,10 +122,10 @@ def plan_arm(profile, experiment, arm, weights=None, retry=False):
         shutil.rmtree(folder, ignore_errors=True)  # a removal was cut short: of unknown inputs
         return plan
     run = runs.load(folder)
-    changed = _changed(run.info, facts)
-    if changed:
-        _refuse_other_data(profile, run)
-        what = ", ".join(changed)
+    differing = changed(run.info, facts)
+    if differing:
+        refuse_other_data(profile, folder, run.info)
+        what = ", ".join(differing)
         print(f"cxr: {experiment.name} {arm.name} is trained again: new {what}", file=sys.stderr)
         shutil.rmtree(folder)  # nothing of it can be continued
         return plan
@@ -188,9 +189,21 @@ def _fit(plan, lines, bench):
         precision=plan.info["precision"],
     )
     radiographs, pixels = data.radiographs(profile, experiment), data.pixels(profile, experiment)
-    label = f"{experiment.name} {arm.name}"
-    options = {"label": label, "lines": lines, "bench": bench}
-    training.fit(plan.folder, recipe, pixels, radiographs, **options)
+    label, alone = f"{experiment.name} {arm.name}", _is_in_a_kernel_alone()
+    options = {"label": label, "lines": lines or alone, "bench": bench}
+    # A kernel's `sys.stderr` ends in the notebook; its descriptor leads to who executes it, too.
+    with contextlib.redirect_stderr(sys.__stderr__) if alone else contextlib.nullcontext():
+        training.fit(plan.folder, recipe, pixels, radiographs, **options)
+
+
+def _is_in_a_kernel_alone():
+    """Returns whether a notebook is executed that nobody has open, by papermill say.
+
+    A Jupyter server, JupyterLab's say, tells its kernels which notebook they are for.
+    """
+    kernels = sys.modules.get("ipykernel.kernelapp")
+    running = kernels is not None and kernels.IPKernelApp.initialized()
+    return running and "JPY_SESSION_NAME" not in os.environ
 
 
 def _answer(plan):
@@ -325,15 +338,15 @@ def _code(profile, architecture, treatment):
     }  # fmt: skip
 
 
-def _changed(info, facts):
+def changed(info, facts):
     """Names the facts that a run was made from and that are others now."""
     names = [name for name in facts if name != "code" and info.get(name) != facts[name]]
-    if _made_by(info).get("training") != facts["code"]["training"]:
+    if made_by(info).get("training") != facts["code"]["training"]:
         names.append("code")
     return names
 
 
-def _made_by(info):
+def made_by(info):
     """Returns the digests of the code that made a run; of none where run.json is damaged there."""
     code = info.get("code")
     return code if isinstance(code, dict) else {}
@@ -343,19 +356,19 @@ def _clear(run, code):
     """Deletes files of a run that other code made: its network makes them anew."""
     made = {"answers": ("predictions.csv", "metrics.csv"), "heatmaps": ("heatmaps.npy",)}
     for step, names in made.items():
-        if _made_by(run.info).get(step) != code[step]:
+        if made_by(run.info).get(step) != code[step]:
             for name in names:
                 (run.folder / name).unlink(missing_ok=True)
     if run.finished and not (run.folder / "history.csv").exists():
         (run.folder / "model.keras").unlink(missing_ok=True)  # it would end the training at once
 
 
-def _refuse_other_data(profile, run):
+def refuse_other_data(profile, folder, info):
     """Keeps a profile from deleting the runs of its namesake on another dataset."""
-    made_from = run.info.get("profile", {}).get("data", profile.data)
+    made_from = info.get("profile", {}).get("data", profile.data)
     if made_from != profile.data:
         raise InputError(
-            f"{run.folder} was made from data {made_from!r}, this profile's is {profile.data!r}:"
+            f"{folder} was made from data {made_from!r}, this profile's is {profile.data!r}:"
             " give it another name"
         )
 
@@ -366,7 +379,21 @@ def _initial_weights(profile, experiment, arm):
         return arm.weights
     first = profile.experiment("A")
     rivals = [rival for rival in first.arms if rival.architecture == arm.architecture]
-    ran = [train(profile, first, rival) for rival in rivals]
+    return best_of([train(profile, first, rival) for rival in rivals])
+
+
+def best_of(ran):
+    """Returns the initialisation that B and C take, by what ran in Experiment A.
+
+    Args:
+        ran: The `runs.Run` of an architecture's arms in A.
+
+    Returns:
+        As `choose_weights`; "best" where none of them finished.
+
+    Raises:
+        InputError: There is none.
+    """
     losses = {run.weights: run.history["val_loss"].min() for run in ran if run.finished}
     if ran and not losses:
         return experiments.BEST  # of which there is none

@@ -583,13 +583,45 @@ def _is_packed(path):
         return any(_PLACE.fullmatch(name) for name in packed.namelist())
 
 
-def unpack(path):
+def look_into(path):
+    """Reads what a packed run says of itself, and unpacks nothing.
+
+    Args:
+        path: What `pack` wrote.
+
+    Returns:
+        What its run.json holds, and the names of its files.
+
+    Raises:
+        InputError: The file is damaged or not a packed run.
+    """
+    with reading(path), zipfile.ZipFile(path) as packed:
+        place, facts = _told(packed, path)
+        within = [name for name in packed.namelist() if name.startswith(f"{place}/")]
+    return json.loads(facts), {name.removeprefix(f"{place}/") for name in within}
+
+
+def _told(packed, path):
+    """Returns where in the study an open packed run was, and its run.json, checked: bytes."""
+    told = next((name for name in packed.namelist() if _PLACE.fullmatch(name)), None)
+    if told is None:
+        raise ValueError("no run in it")
+    refuse_odd(packed, _LARGEST)
+    if packed.getinfo(told).file_size > 2**20:
+        raise ValueError("its run.json is longer than a megabyte")
+    facts = packed.read(told)
+    _check_facts(json.loads(facts), path)
+    return Path(told).parent, facts
+
+
+def unpack(path, replaced=lambda folder: None):
     """Puts a packed run where it was in the study, unless the same run or a better one is there.
 
     One that is finished is never replaced by one that is not.
 
     Args:
         path: What `pack` wrote.
+        replaced: Called with the run folder where something was put.
 
     Returns:
         The run folder.
@@ -599,14 +631,7 @@ def unpack(path):
             run that another one replaces.
     """
     with reading(path), zipfile.ZipFile(path) as packed:
-        told = next((name for name in packed.namelist() if _PLACE.fullmatch(name)), None)
-        if told is None:
-            raise ValueError("no run in it")
-        refuse_odd(packed, _LARGEST)
-        if packed.getinfo(told).file_size > 2**20:
-            raise ValueError("its run.json is longer than a megabyte")
-        place, facts = Path(told).parent, packed.read(told)
-        _check_facts(json.loads(facts), path)
+        place, facts = _told(packed, path)
         known = {str(place / name) for name in ("run.json", *LEFT)}
         others = [
             name
@@ -621,6 +646,7 @@ def unpack(path):
                 before = _tested(folder)
                 _replace(folder, packed, place)
                 _say_lost(folder, before)
+                replaced(folder)
     return folder
 
 
