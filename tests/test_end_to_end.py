@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from playwright.sync_api import sync_playwright
 
 from cxrlib.pages import notebooks
 from tests import browser
@@ -26,6 +27,13 @@ def cxr(*arguments, folder):
     return subprocess.run(
         [CXR, *arguments], cwd=folder, capture_output=True, text=True, timeout=1800
     )
+
+
+def needs_a_browser():
+    """Skips a test where there is no Chromium, except where every test must run."""
+    if browser.executable() is None:
+        assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
+        pytest.skip("no Chromium here: apt install chromium")
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +130,20 @@ def test_negative_numbers_of_prose_have_a_minus(finished):
     assert re.findall(r".{20}[\s(]-\d.{9}", said) == []
 
 
-def test_every_page_opens_from_disk_without_error_outside_request_or_missing_image(finished):
-    if browser.executable() is None:
-        assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
-        pytest.skip("no Chromium here: apt install chromium")
+def test_every_reader_can_read_every_page_from_disk(finished):
+    needs_a_browser()
     assert browser.problems(finished / "_build/html") == []
+
+
+def test_the_gallerys_large_view_breaks_no_rule_of_axes(finished):
+    needs_a_browser()
+    page_of_it = finished / "_build/html/experiments/10-gallery.html"
+    for width, scheme in ((1280, "light"), (390, "light"), (1280, "dark")):
+        with sync_playwright() as playwright, browser.window(playwright, width, scheme) as page:
+            page.goto(page_of_it.as_uri())
+            page.click(".cxr-tiles button")
+            page.wait_for_selector("dialog[open].cxr-large")
+            assert browser.violations(page) == []
 
 
 @pytest.mark.parametrize("chapter", ["02-experiment-a"])
