@@ -1,13 +1,13 @@
 """Reads the built book as a reader would: in a browser, from a folder, without a network."""
 
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from cxrlib.pages.printed import browser as executable
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOT_PAGES = {"genindex.html", "search.html", "py-modindex.html"}
 """Made by Sphinx, without content of ours."""
@@ -42,11 +42,6 @@ ONE_OF_EACH = """() => {
     }
 }"""
 """Marks one of all links and buttons that look alike."""
-
-
-def executable():
-    """Returns the path of the system's Chromium, or None where there is none."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def pages(html_folder):

@@ -5,20 +5,24 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import pypdf
 import pytest
 from playwright.sync_api import sync_playwright
 
-from cxrlib.pages import notebooks
+from cxrlib.pages import notebooks, printed
 from tests import browser
 from tests.conftest import copy_study
 
 ROOT = Path(__file__).parents[1]
 CXR = Path(sys.executable).with_name("cxr")
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
+PAPER = 657
+"""The width between the margins of a printed page, in pixels of 1/96 inch."""
 pytestmark = pytest.mark.slow
 
 
@@ -144,6 +148,37 @@ def test_the_gallerys_large_view_breaks_no_rule_of_axes(finished):
             page.click(".cxr-tiles button")
             page.wait_for_selector("dialog[open].cxr-large")
             assert browser.violations(page) == []
+
+
+def test_the_whole_book_is_one_pdf_with_contents_that_lead_to_numbered_pages(finished):
+    needs_a_browser()
+    outcome = cxr("pdf", "--profile", "profiles/smoke.yml", folder=finished)
+    assert outcome.returncode == 0, outcome.stderr
+    path = finished / "_build/smoke/book.pdf"
+    assert outcome.stdout == f"The book on paper: {path}\n"
+    assert path.stat().st_size < 40e6
+    texts = [page.extract_text() for page in pypdf.PdfReader(path).pages]
+    pages = [" ".join(unicodedata.normalize("NFKC", text).split()) for text in texts]  # no "ﬁ"
+    numbers = printed.page_numbers(path)
+    listed = " ".join(pages[1:4])
+    for part in printed.contents(finished / "_build/html"):
+        if part.path:
+            at = numbers[printed._name(part.path)]
+            assert f"{part.title} {at}" in listed
+            assert part.title in pages[at - 1]
+            assert str(at) in pages[at - 1].split()
+
+
+def test_no_table_of_the_pdf_is_wider_than_its_page(finished, tmp_path):
+    needs_a_browser()
+    source = tmp_path / "book.html"
+    source.write_text(printed.document(finished / "_build/html", "smoke"), encoding="utf-8")
+    with sync_playwright() as playwright, browser.window(playwright, PAPER, "light") as page:
+        page.emulate_media(media="print")
+        page.goto(source.as_uri())
+        assert page.locator("table").count() > 20
+        cut = "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1).length"
+        assert page.locator("table, figure, pre").evaluate_all(cut) == 0
 
 
 @pytest.mark.parametrize("chapter", ["02-experiment-a"])
