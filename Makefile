@@ -1,5 +1,6 @@
 # Thin: each target sets the environment up when it is missing or stale, then calls one command.
 #   make book    the whole study on phantoms, and the book in _build/html/index.html
+#   make pdf     the same book in one PDF, _build/NAME/book.pdf (needs Chromium)
 #   make check   lint and the tests that train nothing (two minutes)
 #   make test    lint and all tests
 #   make lab     JupyterLab with the notebooks
@@ -10,11 +11,14 @@ PYTHON  ?= python3
 PROFILE ?= profiles/quick.yml
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: book check test lab bench lock clean
+.PHONY: book pdf check test lab bench lock clean
 .DEFAULT_GOAL := book
 
 book: .venv/ready
 	cxr study --profile $(PROFILE)
+
+pdf: book
+	cxr pdf --profile $(PROFILE)
 
 # Two workers, a file of tests each: tests of one file may share what they made. TensorFlow would
 # otherwise start as many threads as there are cores in each of them.

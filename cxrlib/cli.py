@@ -622,6 +622,15 @@ def book(profile: ProfileFile = QUICK):
 
 
 @app.command()
+def pdf(profile: ProfileFile = QUICK):
+    """Print the book of a study into one PDF, with the Chromium of this system."""
+    from cxrlib.pages import printed
+    from cxrlib.study import profiles
+
+    _say(f"The book on paper: {printed.write(profiles.read(_from_root(profile)))}")
+
+
+@app.command()
 def pack(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     file: Annotated[Path, typer.Argument(help="The zip file to write.")],

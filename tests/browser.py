@@ -1,12 +1,13 @@
 """Reads the built book as a reader would: in a browser, from a folder, without a network."""
 
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from cxrlib.pages.printed import browser as executable
+
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOT_PAGES = {"genindex.html", "search.html", "py-modindex.html"}
 """Made by Sphinx, without content of ours."""
@@ -27,14 +28,20 @@ LOOK = """async () => {
             unnamed: !image.alt.trim() && image.closest("article") !== null,
         })),
         overflow: Math.max(root.scrollWidth, document.body.scrollWidth) - root.clientWidth,
+        headless: document.querySelectorAll("article table tbody tr:not(:has(th))").length,
     };
 }"""
 """What a page says of itself once everything in it has arrived."""
 
-
-def executable():
-    """Returns the path of the system's Chromium, or None where there is none."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
+ONE_OF_EACH = """() => {
+    const looks = new Set();
+    for (const one of document.querySelectorAll("a[href], button, summary, select, label")) {
+        const { color, fontSize } = getComputedStyle(one);
+        const look = [one.tagName, one.className, one.parentElement.className, color, fontSize];
+        if (!looks.has(look.join())) one.dataset.look = looks.add(look.join()).size;
+    }
+}"""
+"""Marks one of all links and buttons that look alike."""
 
 
 def pages(html_folder):
@@ -74,6 +81,46 @@ def listen(page, note):
     page.on("request", asked)
 
 
+def violations(page, context=None, **options):
+    """Returns a line for each element of the page that breaks a rule of axe's."""
+    options |= {"resultTypes": ["violations"], "preload": False}  # it may ask a folder for nothing
+    found = Axe().run(page, context, options).response
+    return [
+        f"{rule['id']}: {node['target']}: {node['failureSummary'].splitlines()[-1].strip()}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+def pale_under_the_pointer(page):
+    """Returns a line for each kind of link or button that is hard to read under the pointer."""
+    page.evaluate(ONE_OF_EACH)
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("DOM.enable")
+    devtools.send("CSS.enable")
+    root = devtools.send("DOM.getDocument", {"depth": 0})["root"]["nodeId"]
+    wanted = {"nodeId": root, "selector": "[data-look]"}
+    for node in devtools.send("DOM.querySelectorAll", wanted)["nodeIds"]:
+        forced = {"nodeId": node, "forcedPseudoClasses": ["hover"]}
+        devtools.send("CSS.forcePseudoState", forced)
+    page.evaluate("document.getAnimations().forEach(one => one.finish())")
+    found = violations(page, "[data-look]", runOnly=["color-contrast"])
+    devtools.detach()  # and no pointer is anywhere
+    return [f"under the pointer, {line}" for line in found]
+
+
+def faults(page):
+    """Returns a line for each fault of a page that has arrived."""
+    seen = page.evaluate(LOOK)
+    found = [f"image does not show: {one['name']}" for one in seen["images"] if one["broken"]]
+    found += [f"image without alt text: {one['name']}" for one in seen["images"] if one["unnamed"]]
+    if seen["overflow"] > 0:
+        found.append(f"{seen['overflow']} px wider than the window")
+    if seen["headless"]:
+        found.append(f"{seen['headless']} rows of tables without a header")
+    return found + violations(page) + pale_under_the_pointer(page)
+
+
 def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
     """Opens every page of the book and says what is wrong with it.
 
@@ -84,7 +131,9 @@ def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
 
     Returns:
         One line a fault: console and page errors, failed and outside requests, images that do not
-        show, images in the text without an alternative text, pages wider than the window.
+        show, images in the text without an alternative text, rows of tables without a header,
+        pages wider than the window, and whatever breaks a rule of axe's, which looks at links and
+        buttons under the pointer too.
     """
     found = []
     with sync_playwright() as playwright:
@@ -97,14 +146,7 @@ def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
                         name = path.relative_to(Path(html_folder).resolve())
                         where[0] = f"{name} ({width} px, {scheme}): "
                         page.goto(path.as_uri(), wait_until="load")
-                        seen = page.evaluate(LOOK)
-                        for image in seen["images"]:
-                            if image["broken"]:
-                                found.append(f"{where[0]}image does not show: {image['name']}")
-                            if image["unnamed"]:
-                                found.append(f"{where[0]}image without alt text: {image['name']}")
-                        if seen["overflow"] > 0:
-                            found.append(f"{where[0]}{seen['overflow']} px wider than the window")
+                        found.extend(where[0] + fault for fault in faults(page))
     return found
 
 

@@ -5,19 +5,24 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import pypdf
 import pytest
+from playwright.sync_api import sync_playwright
 
-from cxrlib.pages import notebooks
+from cxrlib.pages import notebooks, printed
 from tests import browser
 from tests.conftest import copy_study
 
 ROOT = Path(__file__).parents[1]
 CXR = Path(sys.executable).with_name("cxr")
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.md"))
+PAPER = 657
+"""The width between the margins of a printed page, in pixels of 1/96 inch."""
 pytestmark = pytest.mark.slow
 
 
@@ -26,6 +31,13 @@ def cxr(*arguments, folder):
     return subprocess.run(
         [CXR, *arguments], cwd=folder, capture_output=True, text=True, timeout=1800
     )
+
+
+def needs_a_browser():
+    """Skips a test where there is no Chromium, except where every test must run."""
+    if browser.executable() is None:
+        assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
+        pytest.skip("no Chromium here: apt install chromium")
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +134,51 @@ def test_negative_numbers_of_prose_have_a_minus(finished):
     assert re.findall(r".{20}[\s(]-\d.{9}", said) == []
 
 
-def test_every_page_opens_from_disk_without_error_outside_request_or_missing_image(finished):
-    if browser.executable() is None:
-        assert "CI" not in os.environ, "no Chromium: .ci/run installs it"
-        pytest.skip("no Chromium here: apt install chromium")
+def test_every_reader_can_read_every_page_from_disk(finished):
+    needs_a_browser()
     assert browser.problems(finished / "_build/html") == []
+
+
+def test_the_gallerys_large_view_breaks_no_rule_of_axes(finished):
+    needs_a_browser()
+    page_of_it = finished / "_build/html/experiments/10-gallery.html"
+    for width, scheme in ((1280, "light"), (390, "light"), (1280, "dark")):
+        with sync_playwright() as playwright, browser.window(playwright, width, scheme) as page:
+            page.goto(page_of_it.as_uri())
+            page.click(".cxr-tiles button")
+            page.wait_for_selector("dialog[open].cxr-large")
+            assert browser.violations(page) == []
+
+
+def test_the_whole_book_is_one_pdf_with_contents_that_lead_to_numbered_pages(finished):
+    needs_a_browser()
+    outcome = cxr("pdf", "--profile", "profiles/smoke.yml", folder=finished)
+    assert outcome.returncode == 0, outcome.stderr
+    path = finished / "_build/smoke/book.pdf"
+    assert outcome.stdout == f"The book on paper: {path}\n"
+    assert path.stat().st_size < 40e6
+    texts = [page.extract_text() for page in pypdf.PdfReader(path).pages]
+    pages = [" ".join(unicodedata.normalize("NFKC", text).split()) for text in texts]  # no "ﬁ"
+    numbers = printed.page_numbers(path)
+    listed = " ".join(pages[1:4])
+    for part in printed.contents(finished / "_build/html"):
+        if part.path:
+            at = numbers[printed._name(part.path)]
+            assert f"{part.title} {at}" in listed
+            assert part.title in pages[at - 1]
+            assert str(at) in pages[at - 1].split()
+
+
+def test_no_table_of_the_pdf_is_wider_than_its_page(finished, tmp_path):
+    needs_a_browser()
+    source = tmp_path / "book.html"
+    source.write_text(printed.document(finished / "_build/html", "smoke"), encoding="utf-8")
+    with sync_playwright() as playwright, browser.window(playwright, PAPER, "light") as page:
+        page.emulate_media(media="print")
+        page.goto(source.as_uri())
+        assert page.locator("table").count() > 20
+        cut = "all => all.filter(one => one.getBoundingClientRect().right > innerWidth + 1).length"
+        assert page.locator("table, figure, pre").evaluate_all(cut) == 0
 
 
 @pytest.mark.parametrize("chapter", ["02-experiment-a"])

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from cxrlib import phantom
 from cxrlib.heatmaps import attention
@@ -109,8 +110,42 @@ def test_figures_are_drawn_and_none_is_left_open(made_runs, radiographs):
     assert all(isinstance(figure, plt.Figure) for figure in drawn)
     assert plt.get_fignums() == []
     gallery = drawn[4]
-    assert len(gallery.axes) == 3 * 2
+    assert len(gallery.axes) == 3 * 2 + 1  # and what the colours mean
     assert "COVID" in gallery.axes[5].get_xlabel()
+
+
+@pytest.fixture
+def notebook():
+    """What a notebook does with what a cell ends with."""
+    yield InteractiveShell.instance().display_formatter.format
+    InteractiveShell.clear_instance()
+
+
+def test_a_notebook_shows_a_figure_as_svg_and_the_same_each_time(notebook, radiographs):
+    first, second = (notebook(figures.groups(radiographs))[0] for _ in range(2))
+    assert first["image/svg+xml"] == second["image/svg+xml"]
+    assert "image/png" not in first
+
+
+def test_many_dots_are_drawn_as_pixels_and_few_as_shapes(notebook):
+    for count, pixels in ((figures.DENSE + 1, 1), (figures.DENSE, 0)):
+        figures.style()
+        figure, axis = plt.subplots()
+        axis.plot(np.arange(count), np.arange(count), ".")
+        axis.plot([0, 1], [0, 1])
+        svg = notebook(figures.closed(figure))[0]["image/svg+xml"]
+        assert svg.count("<image") == pixels
+
+
+def test_heatmaps_say_what_their_colours_mean(tmp_path, radiographs):
+    pixels, tested = np.zeros((20, 16, 16, 3), np.uint8), radiographs.assign(split="test")
+    for figure in (
+        figures.gallery([make_run(tmp_path)], tested, pixels),
+        figures.layer_choice({"Efficient": np.zeros((2, 1, 16, 16))}, pixels),
+        answers.mean_heatmaps({"Efficient": np.ones((4, 16, 16))}, {"Efficient": None}),
+    ):
+        shown = [label.get_text() for label in figure.axes[-1].get_yticklabels()]
+        assert shown == ["0", "most"]
 
 
 def test_facts_without_a_measurable_association_are_left_out_of_the_grid():
@@ -222,9 +257,9 @@ def test_groups_and_targets_that_were_not_tested_are_left_out(made_runs, radiogr
     """As in a cohort of two groups, or where a group has no test radiograph."""
     pixels = np.zeros((20, 16, 16, 3), np.uint8)
     two = radiographs.assign(split=np.where(radiographs["group"] == "bacteria", "train", "test"))
-    assert len(figures.gallery(made_runs, two, pixels).axes) == 2 * 2
+    assert len(figures.gallery(made_runs, two, pixels).axes) == 2 * 2 + 1
     virus = radiographs.assign(split=np.where(radiographs["group"] == "virus", "test", "train"))
-    assert len(figures.gallery(made_runs, virus, pixels).axes) == 1 * 2
+    assert len(figures.gallery(made_runs, virus, pixels).axes) == 1 * 2 + 1
     run = made_runs[0]
     answers = pd.read_csv(run.folder / "predictions.csv").assign(y_COVID=0)
     answers.to_csv(run.folder / "predictions.csv", index=False)

@@ -29,6 +29,13 @@ def test_a_table_is_one_numbered_directive_and_html_for_jupyterlab():
     assert "&lt;c&gt;" in shown["text/html"]
 
 
+def test_a_rows_first_cell_is_its_header_in_jupyterlab_too():
+    frame = pd.DataFrame({"Arm": ["a", "a"], "F1": ["1", "2"]})
+    lines = tables.Table(frame, "Scores.", "tab-x")._repr_mimebundle_()["text/html"].split("<tr")
+    assert [line.count("<th>") for line in lines] == [0, 2, 1, 1]
+    assert [line.count("<td>") for line in lines] == [0, 0, 1, 1]
+
+
 MARKUP = [
     "<img src=x onerror=alert(1)>", "<!-- c -->", "$x^2$", "$$x$$", "{{ a }}", "{math}`x`", "- a",
     "[x](javascript:alert(1))", "![a](b)", "[^1]: x", "[a]: b", "1. x", "1)", "12.", "> q", "# h",
@@ -58,7 +65,7 @@ def test_no_cell_head_or_caption_becomes_markup():
 def test_a_table_without_rows_says_none_and_is_no_error_in_the_book(columns):
     cells = read_as_the_book_does(tables.Table(pd.DataFrame(columns=columns), "c", "t"))
     rest = columns[1:]
-    assert cells == [*(columns or [""]), "none", *[""] * len(rest)]
+    assert cells == [*(columns or ["Rows"]), "none", *[""] * len(rest)]
 
 
 def test_an_experiment_of_which_no_arm_finished_is_said_to_be_one_in_every_table(tmp_path):
@@ -135,7 +142,7 @@ def test_nothing_of_the_paper_stands_beside_what_it_does_not_have(tmp_path):
     assert not [name for name in tables.seeds([run]) if "Paper" in name]
     own = dataclasses.replace(experiments.C, name="E", published=False)
     setup = tables.setup(own, profiles.Profile(), "paper")
-    assert list(setup) == ["", "this study"]
+    assert list(setup) == ["Setting", "this study"]
     assert ["Epochs at most, Efficient", "20"] in setup.values.tolist()
 
 

@@ -12,6 +12,7 @@ Docstrings as they read in the source: their columns stay columns, their colons 
 
 Negative numbers of prose with a minus, as in the tables: what a run glues comes with a hyphen.
 Tables stay as they are written: in a file's name Sphinx would curl quotes and join hyphens.
+A table's first column names its rows, to those who hear it too.
 
 Links to the repository where _config.yml has its address: the theme fails where it has none. A
 chapter's lead to what people edit in `notebooks/`, not to its executed copy in `book/`.
@@ -63,6 +64,17 @@ def block(translator, node):
     raise nodes.SkipNode
 
 
+def entry(translator, node):
+    """Opens an entry of the references: docutils' role for it is one that ARIA has given up."""
+    type(translator).visit_citation(translator, node)
+    translator.body[-1] = translator.body[-1].replace("doc-biblioentry", "listitem")
+
+
+def end_of_entry(translator, node):
+    """Closes an entry of the references."""
+    type(translator).depart_citation(translator, node)
+
+
 def as_written(app, what, name, thing, options, lines):
     """Keeps prose from being taken for markup: it runs before Napoleon reads the docstring."""
     if lines and lines[0].startswith("Alias for field number"):  # Python's words for a named tuple
@@ -79,14 +91,15 @@ def as_written(app, what, name, thing, options, lines):
 
 
 class TablesAsWritten(SphinxTransform):
-    """Keeps smart quotes out of tables."""
+    """Keeps smart quotes out of tables, and makes each row's first cell its header."""
 
     default_priority = 700  # before smart quotes
 
     def apply(self):
-        """Marks each table as no place for them."""
+        """Marks each table as no place for them, and its first column as one of headers."""
         for table in self.document.findall(nodes.table):
             table["support_smartquotes"] = False
+            next(table.findall(nodes.colspec))["stub"] = 1
 
 
 def minus_signs(app, doctree, name):
@@ -164,6 +177,7 @@ def setup(app):
     app.connect("config-inited", at_home)
     app.connect("html-page-context", to_sources, priority=600)  # after the theme's buttons
     app.connect("html-page-context", guard, priority=900)  # after the theme's own
+    app.add_node(nodes.citation, override=True, html=(entry, end_of_entry))
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     for mocked in ("keras", "keras.utils"):
         ModuleAnalyzer.cache["module", mocked] = PycodeError("mocked")

@@ -5,7 +5,7 @@ import numpy as np
 
 from cxrlib import labels, metrics, targets
 from cxrlib.labels import GROUP_LABELS
-from cxrlib.pages.figures import GROUP_COLOURS, WIDTH, closed, style
+from cxrlib.pages.figures import GROUP_COLOURS, WIDTH, closed, heat_bar, style
 
 ANSWERS = ("Normal", "Virus", "Bacteria", "COVID", "other")
 """What five yes-or-no answers can amount to; "other" is any combination that fits no group."""
@@ -157,11 +157,10 @@ def mean_heatmaps(maps, outlines):
     for line, (label, of_groups) in zip(axes, maps.items()):
         line[0].set_ylabel(label.replace("\u2002", "\n"), fontsize=9)
         for axis, heatmap in zip(line, of_groups):
-            shown = axis.imshow(heatmap / max(heatmap.max(), 1e-9), cmap="inferno", vmin=0, vmax=1)
+            axis.imshow(heatmap / max(heatmap.max(), 1e-9), cmap="inferno", vmin=0, vmax=1)
             if outlines[label] is not None:
                 axis.contour(outlines[label], [0.5], colors=["#56b4e9"], linewidths=1)
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.6, ticks=[0, 1], aspect=30)
-    bar.ax.set_yticklabels(["least", "most"], fontsize=8)
+    heat_bar(figure, axes)
     return closed(figure)

@@ -5,7 +5,11 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython import get_ipython
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from sklearn.metrics import roc_curve
 
 from cxrlib import labels, paper, shortcuts, targets
@@ -45,9 +49,15 @@ DASHES = dict(zip(ARCHITECTURES, itertools.cycle(((4, 1.5), (6, 1.5, 1, 1.5), ()
 WIDTH = 8.0
 """Inches: what the book's column shows without shrinking the letters."""
 
+DENSE = 400
+"""Dots of one kind from which on they are drawn as pixels: as shapes they would weigh more."""
+
 
 def style():
-    """Sets the look of every figure: white ground, so that dark mode changes no colour."""
+    """Sets the look of every figure: white ground, so that dark mode changes no colour.
+
+    Notebooks show figures as SVG, whose lines and letters are sharp on any screen and on paper.
+    """
     sns.set_theme(style="whitegrid", context="notebook", font_scale=0.9)
     plt.rcParams.update(
         {
@@ -58,8 +68,11 @@ def style():
             "axes.spines.right": False,
             "figure.constrained_layout.use": True,
             "text.parse_math": False,  # a $ in a file's name is no formula
+            "svg.hashsalt": "cxrlib",  # the same figure twice is the same file
         }
     )
+    if get_ipython():
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def groups(cohort):
@@ -179,7 +192,8 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
         for axis, run in zip(line[1:], finished):
             axis.imshow(image)
             extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-            axis.imshow(run.heatmaps[place] / 255, cmap="inferno", alpha=0.45, extent=extent)
+            shades = {"cmap": "inferno", "alpha": 0.45, "vmin": 0, "vmax": 1}
+            axis.imshow(run.heatmaps[place] / 255, extent=extent, **shades)
             probability = run.test_predictions.loc[place, f"p_{target}"]
             axis.set_xlabel(f"{target} {100 * probability:.0f} %", fontsize=9)
     axes[0][0].set_title("Radiograph", fontsize=9)
@@ -189,6 +203,8 @@ def gallery(runs, radiographs, pixels, rows=("normal", "bacteria", "covid")):
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
+    if finished:
+        heat_bar(figure, axes)
     return closed(figure)
 
 
@@ -213,6 +229,8 @@ def layer_choice(choice, images):
         line[0].set_ylabel(arm.replace(" (", "\n("), fontsize=9)
         for axis, heatmap in zip(line[1:], maps[:, 0]):
             axis.imshow(heatmap, cmap="inferno", alpha=0.45, vmin=0, vmax=1)
+    if choice:
+        heat_bar(figure, axes)
     return closed(figure)
 
 
@@ -629,7 +647,31 @@ def _stacked(axis, counts):
     axis.figure.legend(loc="outside upper right", ncols=3, frameon=False)
 
 
+def heat_bar(figure, axes):
+    """Says beside heatmaps what their colours mean."""
+    colours = ScalarMappable(plt.Normalize(0, 1), "inferno")
+    bar = figure.colorbar(colours, ax=axes, shrink=0.6, ticks=[0, 1], aspect=30)
+    bar.ax.set_yticklabels(["0", "most"], fontsize=9)
+
+
 def closed(figure):
-    """Returns the figure without leaving it open: a notebook would show it twice."""
+    """Returns the figure without leaving it open: a notebook would show it twice.
+
+    Images in it keep about the pixels that they have; dense dots become twice as many as the
+    screen's, and all else stays lines and letters.
+    """
     plt.close(figure)
+    dense = figure.findobj(_is_dense)
+    for dots in dense:
+        dots.set_rasterized(True)
+    if dense:
+        figure.set_dpi(2 * plt.rcParams["figure.dpi"])
     return figure
+
+
+def _is_dense(artist):
+    """Returns whether something drawn is a cloud of dots."""
+    if isinstance(artist, PathCollection):
+        return len(artist.get_offsets()) > DENSE
+    marked = isinstance(artist, Line2D) and artist.get_marker() not in ("None", None, "", " ")
+    return marked and len(artist.get_xdata()) > DENSE

@@ -61,8 +61,7 @@ class Table:
     def _repr_mimebundle_(self, include=None, exclude=None):
         return {
             "text/markdown": self._markdown(),
-            "text/html": f"<p>{html.escape(self.caption)}</p>"
-            + self._filled().to_html(index=False),
+            "text/html": f"<p>{html.escape(self.caption)}</p>{self._html()}",
             "text/plain": f"{self.caption}\n{self.frame.to_string(index=False)}",
         }
 
@@ -70,8 +69,14 @@ class Table:
         """Returns the frame, with a row "none" where it has none: Sphinx has no such table."""
         if len(self.frame) and len(self.frame.columns):
             return self.frame
-        columns = list(self.frame.columns) or [""]
+        columns = list(self.frame.columns) or ["Rows"]
         return pd.DataFrame([["none", *[""] * (len(columns) - 1)]], columns=columns)
+
+    def _html(self):
+        """Writes the table for JupyterLab; a row's first cell is its header, as in the book."""
+        shown = self._filled()
+        first = shown.columns[0]
+        return shown.set_index(first).rename_axis(index=None, columns=first).to_html()
 
     def _markdown(self):
         """Writes the one directive that Jupyter Book numbers as a table."""
@@ -505,7 +510,7 @@ def setup(experiment, profile, split):
     if experiment.published:
         papers = experiments.find(experiment.name)
         columns["paper"] = _settings(papers, "by image", 768, papers.schedule, papers.schedule)
-    return pd.DataFrame(columns).rename_axis("").reset_index().astype(str)
+    return pd.DataFrame(columns).rename_axis("Setting").reset_index().astype(str)
 
 
 def _settings(experiment, split, edge, deep, small):
@@ -724,7 +729,7 @@ def versions(runs):
     ]
     frame = pd.DataFrame(made).drop_duplicates().T.reset_index()
     frame.columns = [
-        "",
+        "Software",
         *(["Value"] if frame.shape[1] == 2 else map(str, range(1, frame.shape[1]))),
     ]
     return frame
