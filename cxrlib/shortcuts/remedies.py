@@ -17,6 +17,7 @@ What a remedy takes to work (steps, balanced radiographs, outlines of lungs) is 
 import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,11 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxrlib import cohort as cohorts_of
-from cxrlib import columns, files, images, metrics, phantom, study
+from cxrlib import columns, images, metrics, phantom, study
 from cxrlib.columns import number, one_of, whole
 from cxrlib.errors import InputError
 from cxrlib.images import augment
-from cxrlib.shortcuts import external
+from cxrlib.shortcuts import external, growing
 from cxrlib.study import experiments
 from cxrlib.targets import GROUPS, TARGETS
 
@@ -97,7 +98,8 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
         A line that says what was measured.
 
     Raises:
-        InputError: Of real radiographs no new patients are named, or of phantoms some are.
+        InputError: Of real radiographs no new patients are named, or of phantoms some are; or as
+            `growing.begin`.
     """
     simulated = profile.cohort == "phantom"
     if simulated and place:
@@ -111,7 +113,7 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
     shortcuts = shortcuts or (tuple(SHORTCUTS) if simulated else (REAL,))
     remedies = remedies or (tuple(REMEDIES) if simulated else ON_REAL)
     profile = settled(profile)
-    done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    done = growing.begin(path, COLUMNS, profile, new_patients=Path(place).stem if place else "")
     for trial in profile.trials:
         for shortcut in shortcuts:
             there = set(done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"])
@@ -125,8 +127,7 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
             for name in missing:
                 facts = {"shortcut": shortcut, "remedy": name, "seed": trial.seed}
                 rows = _measured(trial, REMEDIES[name], trained, tests)
-                done = pd.concat([done, rows.assign(**facts)[list(COLUMNS)]], ignore_index=True)
-                files.write_csv(done, path)
+                done = growing.add(done, rows.assign(**facts), path)
                 yield "seed {seed}, {shortcut}: {remedy}".format(**facts)
 
 

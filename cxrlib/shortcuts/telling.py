@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from cxrlib import columns, files, heatmaps, metrics
+from cxrlib import columns, heatmaps, metrics
 from cxrlib.columns import number, one_of, whole
-from cxrlib.shortcuts import remedies
+from cxrlib.shortcuts import growing, remedies
 from cxrlib.shortcuts.ties import TIES
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
@@ -51,17 +51,19 @@ def measure(profile, path, ties=TIES, n=remedies.TESTED, explained=EXPLAINED):
 
     Yields:
         A line that says which network was measured.
+
+    Raises:
+        InputError: As `growing.begin`.
     """
     profile = remedies.settled(profile)
-    done = read(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    done = growing.begin(path, COLUMNS, profile)
     for trial in profile.trials:
         for tie in ties:
             if len(done.query("seed == @trial.seed and tie == @tie")):
                 continue
             facts = {"seed": trial.seed, "tie": tie}
             found = _measured(trial, tie, n, explained).assign(**facts)
-            done = pd.concat([done, found[list(COLUMNS)]], ignore_index=True)
-            files.write_csv(done, path)
+            done = growing.add(done, found, path)
             yield "seed {seed}, tie {tie}".format(**facts)
 
 
