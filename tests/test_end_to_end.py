@@ -150,6 +150,22 @@ def test_the_gallerys_large_view_breaks_no_rule_of_axes(finished):
             assert browser.violations(page) == []
 
 
+def test_the_primers_slider_moves_the_line_and_counts_anew(finished):
+    needs_a_browser()
+    primer = finished / "_build/html/experiments/14-primer.html"
+    with sync_playwright() as playwright, browser.window(playwright, 390, "light") as page:
+        page.goto(primer.as_uri())
+        slider, cells = page.locator(".cxr-threshold input"), page.locator(".cxr-threshold td")
+        before = cells.all_inner_texts()
+        slider.fill("0")
+        assert all(text.startswith("100 %") for text in cells.all_inner_texts()[::2])
+        assert all(text.startswith("0 %") for text in cells.all_inner_texts()[1::2])
+        assert page.inner_text(".cxr-threshold caption") == "Where yes begins at 0 %"
+        slider.fill("50")
+        assert cells.all_inner_texts() == before
+        assert page.locator(".cxr-threshold circle").count() > 400
+
+
 def test_the_whole_book_is_one_pdf_with_contents_that_lead_to_numbered_pages(finished):
     needs_a_browser()
     outcome = cxr("pdf", "--profile", "profiles/smoke.yml", folder=finished)
