@@ -636,10 +636,10 @@ def pack(
     file: Annotated[Path, typer.Argument(help="The zip file to write.")],
 ):
     """Write a run as one file, to be carried to another machine."""
-    from cxrlib.study import runs
+    from cxrlib.study import packing
 
     _ending(file, ".zip")
-    runs.pack(folder, file)
+    packing.pack(folder, file)
 
 
 @app.command()
@@ -647,10 +647,10 @@ def unpack(
     packed: Annotated[list[Path] | None, typer.Argument(metavar="FILE...")] = None,
 ):
     """Put packed runs where they were, unless the same are there; say where something was put."""
-    from cxrlib.study import runs
+    from cxrlib.study import packing
 
     for path in packed or []:
-        runs.unpack(path, _say)
+        packing.unpack(path, _say)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.pages import tables
 from cxrlib.shortcuts import external as elsewhere
-from cxrlib.study import runs
+from cxrlib.study import packing, runs
 from tests.conftest import make_run
 
 ELSEWHERE = "external/mine"
@@ -255,7 +255,7 @@ def packed(whole, project):
     """The same run in a study's folder, and packed."""
     folder = project / "runs" / "study-1" / "A" / whole.name
     shutil.copytree(whole, folder)
-    runs.pack(folder, project / "run.zip")
+    packing.pack(folder, project / "run.zip")
     return folder, project / "run.zip"
 
 
@@ -289,7 +289,7 @@ def test_a_packed_run_that_is_none_is_named_and_leaves_what_was_there(packed, ch
     rewritten(file, change)
     before = contents(folder)
     with pytest.raises(InputError, match=message):
-        runs.unpack(file)
+        packing.unpack(file)
     assert contents(folder) == before
     assert not list(folder.parents[1].rglob(".*.unpacked"))
 
@@ -311,7 +311,7 @@ def test_a_zip_with_a_password_an_unknown_method_or_a_bomb_in_it_is_named(packed
     ]:
         file.write_bytes(told)
         with pytest.raises(InputError, match=rf"run\.zip is damaged .*{message}|{message}"):
-            runs.unpack(file)
+            packing.unpack(file)
         assert not folder.exists()
 
 
@@ -321,7 +321,7 @@ def test_a_damaged_packed_run_is_unpacked_whole_or_not_at_all(packed):
     for told in cuts_and_rubbish(file.read_bytes(), "zip"):
         file.write_bytes(told)
         try:
-            used(runs.unpack(file))
+            used(packing.unpack(file))
             shutil.rmtree(folder)
         except InputError as error:
             assert "run.zip" in str(error) or str(folder.name) in str(error)
@@ -340,7 +340,7 @@ def test_a_disk_that_fills_while_unpacking_leaves_nothing(packed, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
     with pytest.raises(OSError, match=r"No space left on device: '.*/A/efficient-none'"):
-        runs.unpack(file)
+        packing.unpack(file)
     left = [path.name for path in folder.parent.iterdir()]
     assert left == [f".{folder.name}.lock"]
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from cxrlib import study
-from cxrlib.study import experiments, outlook, runs
+from cxrlib.study import experiments, outlook, packing, runs
 from tests.conftest import make_finished, make_run
 
 
@@ -96,7 +96,7 @@ def test_an_arm_that_was_stopped_goes_on_after_its_last_epoch(plain):
 
 def test_a_run_that_is_there_packed_alone_is_not_trained_again(plain):
     for run in finish(plain, "A", "B"):
-        runs.pack(run.folder, run.folder.with_name(f"{run.folder.name}.zip"))
+        packing.pack(run.folder, run.folder.with_name(f"{run.folder.name}.zip"))
         run.folder.rename(run.folder.parents[3] / f"away-{run.experiment}")
     assert told(plain) == []
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.study import runs
+from cxrlib.study import packing, runs
 from tests.conftest import make_run
 
 
@@ -66,7 +66,7 @@ def test_histories_of_several_arms_are_joined_with_their_names(tmp_path):
 def packed(project):
     """A run of a study, and the same packed."""
     run = make_run(project / "runs" / "study-1")
-    runs.pack(run.folder, project / "carried.zip")
+    packing.pack(run.folder, project / "carried.zip")
     return run, project / "carried.zip"
 
 
@@ -75,7 +75,7 @@ def test_a_packed_run_is_put_where_it_was_in_another_folder(packed, tmp_path_fac
     (elsewhere / "Snakefile").touch()
     monkeypatch.chdir(elsewhere)
     run, file = packed
-    folder = runs.unpack(file)
+    folder = packing.unpack(file)
     assert folder == elsewhere / "runs" / "study-1" / "A" / "efficient-none"
     pd.testing.assert_frame_equal(runs.load(folder).predictions, run.predictions)
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, f".{folder.name}.lock"}
@@ -85,10 +85,10 @@ def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
     run, file = packed
     (run.folder / "own.txt").touch()
     put = []
-    runs.unpack(file, put.append)
+    packing.unpack(file, put.append)
     assert (run.folder / "own.txt").exists() and not put
     (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
-    runs.unpack(file, put.append)
+    packing.unpack(file, put.append)
     assert put == [run.folder]
     assert runs.load(run.folder).info["seed"] == 1
     assert not (run.folder / "own.txt").exists()
@@ -96,22 +96,22 @@ def test_a_packed_run_replaces_another_one_and_leaves_the_same_alone(packed):
 
 def test_a_packed_run_says_what_it_is_without_being_unpacked(packed):
     run, file = packed
-    info, names = runs.look_into(file)
+    info, names = packing.look_into(file)
     assert info == run.info
     assert names == {path.name for path in run.folder.iterdir()}
     file.write_bytes(b"no zip")
     with pytest.raises(InputError, match=r"carried\.zip is damaged"):
-        runs.look_into(file)
+        packing.look_into(file)
 
 
 def test_a_packed_run_takes_its_tests_elsewhere_along(packed, tmp_path_factory, monkeypatch):
     run, file = packed
     answers = run.test_predictions.drop(columns=["copy", "split"])
     runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
-    runs.pack(run.folder, file)
+    packing.pack(run.folder, file)
     (elsewhere := tmp_path_factory.mktemp("elsewhere") / "Snakefile").touch()
     monkeypatch.chdir(elsewhere.parent)
-    assert list(runs.load(runs.unpack(file)).external) == ["mine"]
+    assert list(runs.load(packing.unpack(file)).external) == ["mine"]
 
 
 def test_tests_that_go_with_a_replaced_run_are_named(packed):
@@ -120,7 +120,7 @@ def test_tests_that_go_with_a_replaced_run_are_named(packed):
     runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
     (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
     with pytest.warns(InputWarning, match="another run now; what the one before said of mine went"):
-        runs.unpack(file)
+        packing.unpack(file)
     assert runs.load(run.folder).external == {}
 
 
@@ -130,22 +130,22 @@ def test_no_file_of_another_kind_is_packed_over(packed):
     for content in (b"my data", b""):
         mine.write_bytes(content)
         with pytest.raises(InputError, match=r"mine\.zip is there and is no packed run"):
-            runs.pack(run.folder, mine)
+            packing.pack(run.folder, mine)
         assert mine.read_bytes() == content
     with zipfile.ZipFile(mine, "w") as other:
         other.writestr("notes.txt", "mine")
     with pytest.raises(InputError, match="is no packed run"):
-        runs.pack(run.folder, mine)
-    runs.pack(run.folder, file)  # its own is replaced
+        packing.pack(run.folder, mine)
+    packing.pack(run.folder, file)  # its own is replaced
 
 
 def test_a_finished_run_is_never_replaced_by_one_that_was_not_run(packed):
     run, file = packed
     (run.folder / "run.json").write_text(json.dumps(run.info | {"state": runs.NOT_RUN}))
     old = file.with_name("old.zip")
-    runs.pack(run.folder, old)
-    runs.unpack(file)
-    assert runs.unpack(old) == run.folder
+    packing.pack(run.folder, old)
+    packing.unpack(file)
+    assert packing.unpack(old) == run.folder
     assert runs.load(run.folder).finished
 
 
@@ -153,10 +153,10 @@ def test_a_run_is_packed_from_another_disk_but_not_from_elsewhere(project, tmp_p
     disk = tmp_path_factory.mktemp("disk")
     (project / "runs").symlink_to(disk)
     run = make_run(project / "runs" / "study-1")
-    runs.pack(run.folder, project / "carried.zip")
-    assert runs.unpack(project / "carried.zip") == run.folder
+    packing.pack(run.folder, project / "carried.zip")
+    assert packing.unpack(project / "carried.zip") == run.folder
     with pytest.raises(InputError, match="a run is packed where it was made"):
-        runs.pack(disk / "study-1" / "A" / "efficient-none", project / "carried.zip")
+        packing.pack(disk / "study-1" / "A" / "efficient-none", project / "carried.zip")
 
 
 @pytest.mark.parametrize("place", ["runs/run.json", "runs/../A/x/run.json", "/runs/s/A/x/run.json"])
@@ -164,7 +164,7 @@ def test_a_packed_run_that_would_lie_elsewhere_is_refused(project, place):
     with zipfile.ZipFile(project / "odd.zip", "w") as odd:
         odd.writestr(place, "{}")
     with pytest.raises(InputError, match=r"odd\.zip is damaged \(no run in it\)"):
-        runs.unpack(project / "odd.zip")
+        packing.unpack(project / "odd.zip")
 
 
 def test_what_a_killed_unpacking_left_is_no_run_and_is_cleared(packed):
@@ -174,7 +174,7 @@ def test_what_a_killed_unpacking_left_is_no_run_and_is_cleared(packed):
     (half / "run.json").write_text("{}")
     assert [found.folder for found in runs.load_all(run.folder.parents[1])] == [run.folder]
     (run.folder / "run.json").unlink()
-    runs.unpack(file)
+    packing.unpack(file)
     assert not half.exists()
 
 
@@ -224,11 +224,11 @@ def test_keeping_a_new_run_leaves_nothing_of_the_one_before(tmp_path):
 def test_what_cannot_be_packed_or_unpacked_is_refused(project):
     running = make_run(project / "runs" / "study-1", state=runs.RUNNING)
     with pytest.raises(InputError, match="has not ended: `cxr train`"):
-        runs.pack(running.folder, project / "carried.zip")
+        packing.pack(running.folder, project / "carried.zip")
     (project / "text.zip").write_text("no zip")
     with pytest.raises(InputError, match=r"text\.zip is damaged"):
-        runs.unpack(project / "text.zip")
+        packing.unpack(project / "text.zip")
     with zipfile.ZipFile(project / "other.zip", "w") as other:
         other.writestr("readme.txt", "no run")
     with pytest.raises(InputError, match=r"other\.zip is damaged \(no run in it\)"):
-        runs.unpack(project / "other.zip")
+        packing.unpack(project / "other.zip")

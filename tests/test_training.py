@@ -10,7 +10,7 @@ import pytest
 from cxrlib import files, metrics, phantom, study
 from cxrlib.errors import InputError
 from cxrlib.networks import Recipe, Schedule, backend, training
-from cxrlib.study import experiments, profiles, provenance, runs
+from cxrlib.study import experiments, packing, profiles, provenance, runs
 from cxrlib.targets import TARGETS, encode
 from tests.conftest import make_finished
 
@@ -177,7 +177,7 @@ def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
     once = dataclasses.replace(tiny, epochs=1)
     first = efficient(once)
     packed = first.folder.with_name("efficient.zip")
-    runs.pack(first.folder, packed)
+    packing.pack(first.folder, packed)
     assert efficient(once).info == first.info
     assert packed.exists()
     changes = {

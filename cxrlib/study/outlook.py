@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cxrlib import files
 from cxrlib.errors import InputError
-from cxrlib.study import arms, data, experiments, runs
+from cxrlib.study import arms, data, experiments, packing, runs
 
 _WORDS = {
     "fingerprint": "radiographs", "image_size": "image size", "online": "augmentation",
@@ -158,7 +158,7 @@ def _kept(folder):
     if (folder / "run.json").is_file():
         return runs.load(folder).info, {path.name for path in folder.iterdir()}
     packed = folder.with_name(f"{folder.name}.zip")
-    return runs.look_into(packed) if packed.is_file() else (None, set())
+    return packing.look_into(packed) if packed.is_file() else (None, set())
 
 
 def _difference(name, was, now):
