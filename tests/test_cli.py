@@ -117,7 +117,9 @@ def test_a_dry_run_says_in_its_own_words_what_would_be_trained_and_runs_nothing(
     options = profile(project, image_size=121, arms="[efficient]")
     assert not cxr(monkeypatch, "study", *options, "--dry-run", "--no-book")
     first, *arms = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r"Study odd in runs/odd-\w{8}: 4 of 4 arms are left to train", first)
+    assert re.fullmatch(
+        r"Study odd in runs/odd-image-size-121-\w{8}: 4 of 4 arms are left to train", first
+    )
     assert arms[:3] == [f"  {name} efficient  no run yet" for name in "ABC"]
     (project / "notebooks").mkdir()
     (project / "notebooks" / "02-experiment-a.md").touch()

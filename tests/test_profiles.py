@@ -1,6 +1,7 @@
 """Profiles say how big a study runs, and refuse what they do not understand by name."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,13 @@ def test_a_study_has_another_folder_when_its_runs_would_differ():
     assert profiles.Profile(epochs=1).folder_name != quick.folder_name
     assert profiles.Profile(seed=1).folder_name != quick.folder_name
     assert profiles.Profile(arms=("efficient",), threads=2).folder_name == quick.folder_name
+
+
+def test_a_studys_folder_says_in_words_what_one_or_two_parameters_changed():
+    named = profiles.Profile(epochs=1, mark_tie=0.5).folder_name
+    assert re.fullmatch(r"quick-mark-tie-0\.5-epochs-1-[0-9a-f]{8}", named)
+    for changes in ({}, {"epochs": 1, "seed": 1, "copies": 1}):
+        assert re.fullmatch("quick-[0-9a-f]{8}", profiles.Profile(**changes).folder_name)
 
 
 def test_deep_networks_can_be_given_fewer_epochs_and_never_more():
