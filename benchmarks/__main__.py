@@ -1,4 +1,7 @@
-"""Runs the benchmarks: `python -m benchmarks [NAME...]`; all of them are kept for the book."""
+"""Runs the benchmarks: `python -m benchmarks [NAME...]`.
+
+A table of results/ is written for the book where all the benchmarks that it holds were run.
+"""
 
 import importlib
 import os
@@ -8,27 +11,32 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.timing import Row
 from cxrlib import files
 
-NAMES = ("start", "phantom", "pixels", "augmentation", "training", "heatmaps", "memory")
+COMPARED = ("start", "phantom", "pixels", "augmentation", "training", "heatmaps", "memory")
+TABLES = {"benchmarks.csv": COMPARED, "growth.csv": ("growth",)}
+NAMES = (*COMPARED, "growth")
 
 
 def main(names):
-    """Measures, prints a line a comparison, and writes results/benchmarks.csv."""
-    rows = []
+    """Measures, prints a line a row, and writes the tables of results/ that are whole."""
     unknown = set(names) - set(NAMES)
     if unknown:
         sys.exit(f"no benchmark {', '.join(unknown)}: there are {', '.join(NAMES)}")
-    for name in names or NAMES:
-        for row in importlib.import_module(f"benchmarks.{name}").measure():
-            rows.append(row)
-            ratio = row.ours / row.theirs
-            print(f"{row.what:42s} {row.ours:8.4g} {row.unit:9s} {ratio:6.2f} times {row.against}")
-    if not names:
-        machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-        table = pd.DataFrame(rows, columns=Row._fields).assign(machine=machine)
-        files.write_csv(table, Path("results") / "benchmarks.csv")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    for table, held in TABLES.items():
+        asked = [name for name in held if name in names or not names]
+        rows = [row for name in asked for row in _measured(name)]
+        if len(asked) == len(held):
+            kept = pd.DataFrame(rows).assign(machine=machine)
+            files.write_csv(kept, Path("results") / table)
+
+
+def _measured(name):
+    """Yields the rows of a benchmark, and prints each as it comes."""
+    for row in importlib.import_module(f"benchmarks.{name}").measure():
+        print(row, flush=True)
+        yield row
 
 
 if __name__ == "__main__":

@@ -1,21 +1,17 @@
 """Peak memory of training on twenty times as many radiographs.
 
-Each training runs in a process of its own. What is counted is memory that is the process' own
-(RssAnon); pages of the pixel cache that the system keeps because there is room are not.
+Each training runs in a process of its own.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.timing import Row
+from benchmarks.timing import Memory, Row
 from cxrlib import images, phantom
 from cxrlib.networks import Recipe, Schedule, training
 from cxrlib.study import experiments
@@ -48,23 +44,11 @@ def _peak(edge, count):
         pixels = images.cache(
             Path(folder) / "pixels.npy", table["file"].astype(str), edge, lambda i: some[i % 50]
         )
-        peak = [0.0]
-        threading.Thread(target=_watch, args=(peak,), daemon=True).start()
         schedule, online = Schedule(16, 1, 1, 3, 12), experiments.C.online
         recipe = Recipe("efficient", None, schedule, online, seed=0)
-        training.fit(Path(folder), recipe, pixels, table.assign(copy=0), lines=True)
-    return peak[0]
-
-
-def _watch(peak):
-    while True:
-        peak[0] = max(peak[0], _own_memory())
-        time.sleep(0.02)
-
-
-def _own_memory():
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"RssAnon:\s+(\d+)", status)[1]) / 1024
+        with Memory() as memory:
+            training.fit(Path(folder), recipe, pixels, table.assign(copy=0), lines=True)
+    return memory.peak
 
 
 if __name__ == "__main__":

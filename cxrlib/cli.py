@@ -60,8 +60,16 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run, and why; run nothing.")
     ] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say what studies left on the disk; run nothing.")
+    ] = False,
 ):
     """Run a study: its arms, its notebooks, its book. Goes on from where it was stopped."""
+    if status:
+        from cxrlib.study import disk
+
+        _say(*disk.lines())
+        return
     from cxrlib.pages import pairs
     from cxrlib.study import profiles
 
@@ -257,6 +265,14 @@ def _check(settings, others):
         _say(f"cxr: not reproduced: {names}", file=sys.stderr)
         raise typer.Exit(1)
     _say("reproduced: every arm came out as it did there")
+
+
+@app.command()
+def clean():
+    """Remove pixel caches, which are made anew when wanted, and checkpoints of finished runs."""
+    from cxrlib.study import disk
+
+    _say(*disk.clean(), "", "What is left:", *disk.lines())
 
 
 @app.command()

@@ -119,6 +119,20 @@ def _is_alive(process):
     return True
 
 
+def abandoned(folder):
+    """Lists what killed processes of this machine left half-written in a folder: see `replacing`.
+
+    Args:
+        folder: A Path; in one that is not there nothing was left.
+
+    Returns:
+        List of paths.
+    """
+    named = re.compile(rf"\..+\.{_HOST}-(\d+)(\.[^.]+)?")
+    written = [(path, named.fullmatch(path.name)) for path in sorted(folder.glob(".*"))]
+    return [path for path, parts in written if parts and not _is_alive(parts[1])]
+
+
 @contextlib.contextmanager
 def reading(path):
     """Reports a file that is there and cannot be read as damaged.
@@ -157,16 +171,39 @@ def locked(path):
     Yields:
         The lock's open file. A process that is given it keeps others waiting as long as it lives.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{shortened(path.name, 2 * _SHORT)}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _lock(path) as lock:
+        if not _taken(lock):
             waited = printable(f"cxr: waiting for another process that works on {path}")
             print(waited, file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock
+
+
+@contextlib.contextmanager
+def locked_if_free(path):
+    """Keeps others waiting while the body runs, as `locked` does, but waits for nobody.
+
+    Yields:
+        Whether no other process works on `path`.
+    """
+    with _lock(path) as lock:
+        yield _taken(lock)
+
+
+def _lock(path):
+    """Opens the file whose lock stands for that of `path`."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{shortened(path.name, 2 * _SHORT)}.lock").open("w")
+
+
+def _taken(lock):
+    """Takes the lock of an open file unless another process has it; returns whether it did."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def digests(paths):

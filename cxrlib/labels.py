@@ -145,6 +145,14 @@ def minutes(seconds):
     return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
 
 
+def size(count):
+    """Writes so many bytes as one would say it."""
+    for unit, of in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= of:
+            return f"{count / of:.{1 if count < 10 * of else 0}f} {unit}"
+    return f"{count} bytes"
+
+
 def plain(value):
     """Writes three digits of a number, or all of its whole ones."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -465,6 +465,25 @@ def test_every_pair_of_three_copies_is_listed_once_and_the_surest_first(populati
     assert set(found["split_a"]) == {""}
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 40), st.integers(0, 40), st.integers(0, 140))
+def test_pairs_are_found_as_by_looking_at_each(seed, n, m, most):
+    rng = np.random.default_rng(seed)
+    one, other = (rng.integers(0, 2**64, (k, 4), dtype=np.uint64) for k in (n, m))
+    one[n // 2 :] = ~one[: n - n // 2]  # all 256 bits apart
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(duplicates, "_TILE", 7)
+        found = duplicates._alike(one, other, most).T.tolist()
+        once = duplicates._alike(one, one, most, once=True).T.tolist()
+
+    def looked_at(others):
+        apart = np.bitwise_count(one[:, None] ^ others).sum(axis=2, dtype=int)
+        return [[a, b, apart[a, b]] for a, b in np.argwhere(apart <= most)]
+
+    assert found == looked_at(other)
+    assert once == [[a, b, bits] for a, b, bits in looked_at(one) if a < b]
+
+
 def test_pictures_of_one_grey_have_no_duplicates():
     flat = np.full((3, 64, 64), 9, np.uint8)
     assert duplicates.near_duplicates(table(["normal"] * 3), flat).empty

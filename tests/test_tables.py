@@ -172,6 +172,25 @@ def test_benchmarks_show_both_sides_and_their_ratio():
     ]
 
 
+def test_growth_has_a_row_a_step_and_a_dash_where_a_size_was_left_out():
+    nan = float("nan")
+    measured = pd.DataFrame(
+        [
+            ("pairs", 1000, 0.5, 147.2, nan),
+            ("pairs", 10000, 50.0, 200.0, 2.0),
+            ("pairs", 100000, nan, nan, nan),
+            ("lines", 1000, 1.0, 150.0, nan),
+        ],
+        columns=["step", "rows", "seconds", "peak", "exponent"],
+    )
+    shown = tables.growth(measured)
+    assert list(shown) == ["Step", "1,000", "10,000", "100,000", "Exponent"]
+    assert shown.values.tolist() == [
+        ["pairs", "0.5\u00a0s, 147\u00a0MB", "50\u00a0s, 200\u00a0MB", "–", "2.00"],
+        ["lines", "1\u00a0s, 150\u00a0MB", "–", "–", "–"],
+    ]
+
+
 def test_thresholds_are_shown_at_a_half_and_as_validation_chose_them(made_runs):
     frame = tables.thresholds(made_runs[:1])
     assert len(frame) == 2

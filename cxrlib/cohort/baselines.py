@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from cxrlib import cohort, metrics
 from cxrlib.errors import InputError
@@ -189,11 +190,14 @@ def _tested(values, positive, folds):
         StandardScaler(),
         LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=1000),
     )
-    return [
-        (test, model.fit(values[train], positive[train]).decision_function(values[test]))
-        for train, test in folds
-        if len(test) and len(np.unique(positive[train])) == 2
-    ]
+    # Beside a training, two threads of so short a computation wait for each other a hundred times
+    # as long as one takes.
+    with threadpool_limits(1, "blas"):
+        return [
+            (test, model.fit(values[train], positive[train]).decision_function(values[test]))
+            for train, test in folds
+            if len(test) and len(np.unique(positive[train])) == 2
+        ]
 
 
 def _apart(tested, groups):

@@ -21,7 +21,9 @@ MIN_CORRELATION = 0.9
 """Correlation of aligned fine detail from which two radiographs are one picture."""
 
 _SHAPE = 2.0  # pixels of a thumbnail: what a Gaussian of this width keeps is the chest's shape
-_BLOCK = 256  # rows of the matrix of all pairs held at once
+# All pairs are compared. For hashes as far apart as these an exact index (multi-index hashing, a
+# ball tree) would still look at more than half of them, since 64 of 256 bits may differ anywhere.
+_TILE = 512  # rows and columns of the matrix of all pairs that stay in a processor's cache
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-3)  # of an alignment
 _FARTHEST = 0.2  # an alignment that stretches by more than a fifth has lost its way
 
@@ -47,8 +49,7 @@ def near_duplicates(
         before a split), patient_a, patient_b, group_a, group_b, distance, correlation.
     """
     hashes = _hashes(thumbs)
-    a, b, distance = _alike(hashes, hashes, max_distance)
-    a, b, distance = (column[a < b] for column in (a, b, distance))
+    a, b, distance = _alike(hashes, hashes, max_distance, once=True)
     detail = {i: _detail(thumbs[i]) for i in np.unique([a, b])}
     correlation = np.array([_aligned(detail[i], detail[j]) for i, j in zip(a, b)])
     kept = correlation >= min_correlation
@@ -85,16 +86,32 @@ def among(thumbs, others):
     return found
 
 
-def _alike(hashes, others, max_distance):
-    """Returns the pairs whose hashes differ in few bits: their places in both, and the bits."""
-    pairs = []
-    for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        differing = (np.bitwise_count(block[:, None, k] ^ others[:, k]) for k in range(4))
-        bits = sum(differing, np.uint16(0))
-        a, b = np.nonzero(bits <= max_distance)
-        pairs.append(np.stack([a + start, b, bits[a, b]], axis=1))
-    return np.concatenate([np.zeros((0, 3), int), *pairs]).T
+def _alike(hashes, others, max_distance, once=False):
+    """Finds the pairs whose hashes differ in few bits.
+
+    Args:
+        hashes: uint64 (n, 4).
+        others: uint64 (m, 4).
+        max_distance: Bits in which they may differ.
+        once: The others are the hashes themselves: each pair once, the earlier first.
+
+    Returns:
+        int array (3, pairs): their places in both, in order, and the bits.
+    """
+    pairs = [np.zeros((0, 3), int)]
+    for top in range(0, len(hashes), _TILE):
+        rows = hashes[top : top + _TILE, None]
+        for left in range(top if once else 0, len(others), _TILE):
+            columns = others[left : left + _TILE]
+            differing = (np.bitwise_count(rows[..., k] ^ columns[:, k]) for k in range(4))
+            bits = sum(differing, np.uint16(0))
+            a, b = np.nonzero(bits <= max_distance)
+            pairs.append(np.stack([a + top, b + left, bits[a, b]], axis=1))
+    a, b, distance = np.concatenate(pairs).T
+    order = np.lexsort([b, a])
+    if once:
+        order = order[a[order] < b[order]]
+    return np.stack([a, b, distance])[:, order]
 
 
 def _hashes(thumbs):

@@ -3,6 +3,7 @@
 Images are uint8 arrays (size, size, 3) in RGB order throughout.
 """
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,8 +12,8 @@ import cv2
 import numpy as np
 
 from cxrlib.errors import InputError
-from cxrlib.files import reading, replacing, writing_array
-from cxrlib.images import decode
+from cxrlib.files import replacing, writing_array
+from cxrlib.images import caches, decode
 
 CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
 """Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
@@ -119,9 +120,6 @@ def cover_all_else(image, lungs):
     """Paints all but the lungs black, as `cover` does; where nothing is set, the image stays."""
     return cover(image, "not-lungs", lungs) if lungs.any() else image
 
-
-KEYS = ".keys"
-"""Ending of the file beside a pixel cache that says, a line an image, what each is made from."""
 
 TREATMENTS = {
     "raw": (),
@@ -277,23 +275,19 @@ def cache(path, keys, size, render, progress=iter):
                     pixels[i] = found[key]
             for _ in zip(progress(missing), pool.map(put, missing)):
                 pass
-        with replacing(path.with_suffix(KEYS)) as temporary:
+        with replacing(path.with_suffix(caches.KEYS)) as temporary:
             temporary.write_text("\n".join(keys), encoding="utf-8")
-    return _opened(path)
-
-
-def _opened(path):
-    with reading(path):
-        return np.load(path, mmap_mode="r")
+    return caches.opened(path)
 
 
 def _rendered(folder, keys):
     """Finds images that were rendered before: key -> uint8 (size, size, 3), still on disk."""
     wanted, found = set(keys), {}
     for held_by in folder.glob("*.npy"):
-        listed = held_by.with_suffix(KEYS)
-        held = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-        if wanted.intersection(held):
-            pixels = _opened(held_by)
-            found |= {key: image for key, image in zip(held, pixels) if key in wanted}
+        # Another process may remove a cache meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            held = held_by.with_suffix(caches.KEYS).read_text(encoding="utf-8").splitlines()
+            if wanted.intersection(held):
+                pixels = caches.opened(held_by)
+                found |= {key: image for key, image in zip(held, pixels) if key in wanted}
     return found

@@ -772,3 +772,24 @@ def benchmarks(measured):
         rows.append((row.what, ours, row.against, theirs, f"{row.ours / row.theirs:.2f}"))
     columns = ["What", "Here", "Against", "There", "Ratio"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def growth(measured):
+    """Tabulates how steps grow with the number of radiographs.
+
+    Args:
+        measured: DataFrame: step, rows, seconds, peak (MB), exponent; NaN where nothing is known.
+
+    Returns:
+        DataFrame with a row a step: at each size seconds and megabytes, and the last exponent.
+    """
+    rows = []
+    for step, found in measured.groupby("step", sort=False):
+        cells = {"Step": step}
+        for row in found.itertuples():
+            took = f"{plain(row.seconds)}\u00a0s, {row.peak:.0f}\u00a0MB"
+            cells[f"{row.rows:,}"] = "–" if np.isnan(row.seconds) else took
+        known = found["exponent"].dropna()
+        rows.append({**cells, "Exponent": number(known.iloc[-1]) if len(known) else "–"})
+    sizes = [f"{size:,}" for size in sorted(measured["rows"].unique())]
+    return pd.DataFrame(rows, columns=["Step", *sizes, "Exponent"]).fillna("–")

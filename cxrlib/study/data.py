@@ -15,11 +15,14 @@ from cxrlib import cohort as cohorts
 from cxrlib import files, images, networks, phantom
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
-from cxrlib.images import augment, marks
+from cxrlib.images import augment, caches, marks
 from cxrlib.study import profiles, provenance
 
 DECODERS = ("opencv-python-headless", "pillow", "pydicom", "python-gdcm")
 """Packages that make pixels of files: another version may make others."""
+
+MOST = 40_000_000_000
+"""Bytes of pixel caches that are kept: the paper's study at 768 px has half as many."""
 
 
 @functools.cache
@@ -217,6 +220,8 @@ def _simulated(profile, row):
 def pixels(profile, experiment, table=None):
     """Returns radiographs as an experiment treats them, rendered once and kept on disk.
 
+    Where all that is kept is larger than `MOST`, what was used longest ago goes.
+
     Args:
         profile: The study's profile.
         experiment: An `Experiment`.
@@ -228,7 +233,7 @@ def pixels(profile, experiment, table=None):
     table = radiographs(profile, experiment) if table is None else table
     keys = _pixel_keys(profile, experiment, table)
     name = f"{profile.cohort}-{profile.image_size}-{experiment.name}-{_digest(keys)[:8]}.npy"
-    path = files.root() / "data" / "pixels" / name
+    path = pixel_folder() / name
 
     def render(i):
         row = table.iloc[i]
@@ -238,7 +243,14 @@ def pixels(profile, experiment, table=None):
     # A bar only for a person who waits: none in a log, none for what takes a moment.
     bar = functools.partial(tqdm, desc="pixels", unit="image", delay=2, disable=None)
     with files.locked(path):
-        return images.cache(path, keys, profile.image_size, render, bar)
+        made = images.cache(path, keys, profile.image_size, render, bar)
+    caches.bound(path.parent, MOST)
+    return made
+
+
+def pixel_folder():
+    """Returns the folder of the pixel caches."""
+    return files.root() / "data" / "pixels"
 
 
 def _pixel_keys(profile, experiment, table):
