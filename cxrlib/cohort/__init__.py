@@ -21,9 +21,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from cxrlib.cohort.own import OPTIONAL, OTHER, SPLITS
 from cxrlib.cohort.readers import (
@@ -141,6 +138,8 @@ def split_by_image(cohort):
     Raises:
         InputError: A group is too small to be split.
     """
+    from sklearn.model_selection import train_test_split  # half a second: SciPy comes with it
+
     parts = []
     for group, rows in cohort.groupby("group", sort=False):
         if group == OTHER and len(rows) < 3:  # no group of the study: too few to be tested on
@@ -217,6 +216,8 @@ def split_in_folds(cohort, seed, folds, fold):
         InputError: A group has fewer clusters than there are folds, or a fold leaves fewer
             than two for training and validation.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # half a second: SciPy comes with it
+
     cluster = clusters(cohort)
     for group, counted in cluster.groupby(cohort["group"]).nunique().items():
         if counted < folds and group != OTHER:
@@ -308,6 +309,9 @@ def clusters(cohort):
         Series of a name for each radiograph, the same for all of its cluster, however long the
         chain that joins them: the first file name among them.
     """
+    from scipy.sparse import coo_array  # a tenth of a second
+    from scipy.sparse.csgraph import connected_components
+
     n = len(cohort)
     codes = [pd.factorize(cohort["patient"].replace(same_patients()))[0]]
     # A radiograph without a known publication shares it with none.

@@ -142,6 +142,7 @@ def execute(name, profile, output):
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     options = {"kernel_name": "python3", "cwd": files.root(), "progress_bar": False}
     options["extra_arguments"] = ["--log-level=ERROR"]  # the kernel's remarks on its transport
+    options["request_save_on_cell_execute"] = False  # nobody reads it before the last cell
     with files.replacing(Path(output)) as temporary:
         try:
             papermill.execute_notebook(source, temporary, _changed(profile), **options)

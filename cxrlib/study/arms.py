@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cxrlib import files, heatmaps, metrics
+from cxrlib import files, heatmaps
 from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, Recipe
 from cxrlib.study import data, experiments, provenance, runs
@@ -211,6 +211,7 @@ def _answer(plan):
     predictions, measured = plan.folder / "predictions.csv", plan.folder / "metrics.csv"
     if predictions.exists() and measured.exists():
         return
+    from cxrlib import metrics  # half a second: SciPy comes with it
     from cxrlib.networks import models, training  # seconds: Keras comes with them
 
     size = plan.profile.image_size

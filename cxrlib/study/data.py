@@ -14,7 +14,6 @@ from tqdm import tqdm
 from cxrlib import cohort as cohorts
 from cxrlib import files, images, networks, phantom
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.heatmaps import attention
 from cxrlib.images import augment, caches, marks
 from cxrlib.study import profiles, provenance
 
@@ -323,6 +322,8 @@ def lung_attention(profile, run):
         DataFrame as `attention.lung_attention` returns it, with experiment, arm, architecture and
         weights before.
     """
+    from cxrlib.heatmaps import attention  # half a second: SciPy comes with it
+
     experiment = profile.experiment(run.experiment)
     table = radiographs(profile, experiment)
     test = table[table["split"] == "test"].reset_index(drop=True)

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from cxrlib import columns, images, metrics
+from cxrlib import columns, images
 from cxrlib.columns import anything, number, one_of, text, whole
 from cxrlib.errors import InputError, printable
 from cxrlib.files import (
@@ -225,6 +225,8 @@ class Run:
     @property
     def metrics(self):
         """DataFrame as `metrics.evaluate` returns, of the test radiographs."""
+        from cxrlib import metrics  # half a second: SciPy comes with it
+
         path = self.folder / "metrics.csv"
         table = columns.read(path, METRICS)
         with reading(path):
