@@ -14,8 +14,8 @@ import pandas as pd
 from cxrlib import files
 
 COMPARED = ("start", "phantom", "pixels", "augmentation", "training", "heatmaps", "memory")
-TABLES = {"benchmarks.csv": COMPARED, "growth.csv": ("growth",)}
-NAMES = (*COMPARED, "growth")
+TABLES = {"benchmarks.csv": COMPARED, "growth.csv": ("growth",), "gpu.csv": ("gpu",)}
+NAMES = tuple(name for held in TABLES.values() for name in held)
 
 
 def main(names):
@@ -27,7 +27,7 @@ def main(names):
     for table, held in TABLES.items():
         asked = [name for name in held if name in names or not names]
         rows = [row for name in asked for row in _measured(name)]
-        if len(asked) == len(held):
+        if rows and len(asked) == len(held):
             kept = pd.DataFrame(rows).assign(machine=machine)
             files.write_csv(kept, Path("results") / table)
 

@@ -13,6 +13,14 @@ SMALL = {
     "phantom": {"sizes": (32,), "count": 2},
     "pixels": {"size": 64, "count": 2},
     "augmentation": {"size": 64, "count": 2},
+    "gpu": {
+        "architectures": ("efficient",),
+        "edge": 121,
+        "batches": (8,),
+        "count": 16,
+        "epochs": 1,
+        "command": ("sh", "-c", "while echo 50; do sleep 1; done"),
+    },
     "training": {"networks": {"efficient": (121, 16, 1)}},
     "heatmaps": {"architectures": ("efficient",), "edge": 128, "count": 2},
     "memory": {"edge": 121, "counts": (60, 120)},
@@ -25,7 +33,7 @@ def at_root(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
 
 
-TRAIN = {"training", "heatmaps", "memory", "start"}
+TRAIN = {"gpu", "training", "heatmaps", "memory", "start"}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,12 @@ def test_a_table_is_written_where_all_that_it_holds_was_run(monkeypatch, tmp_pat
         main.main(names)
         assert [path.name for path in tmp_path.rglob("*.csv")] == written
     main.main([])
-    assert {path.name for path in tmp_path.rglob("*.csv")} == {"growth.csv", "benchmarks.csv"}
+    assert {path.name for path in tmp_path.rglob("*.csv")} == set(main.TABLES)
+
+
+def test_where_no_gpu_is_in_sight_nothing_is_measured():
+    gpu = importlib.import_module("benchmarks.gpu")
+    assert list(gpu.measure(command=("no-such-command",))) == []
 
 
 def test_a_benchmark_that_does_not_exist_is_refused():
