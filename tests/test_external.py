@@ -285,11 +285,14 @@ def test_tables_have_a_row_a_run_and_cohort_and_covid_last(tmp_path):
     assert shares["COVID"][1] == "–"
 
 
-def test_two_splits_stand_row_under_row(tmp_path):
-    first = make_run(tmp_path / "paper")
-    second = make_run(tmp_path / "own", split="by-patient")
-    table = tables.splits([first], [second])
+def test_splits_stand_row_under_row_with_the_range_over_seeds(tmp_path):
+    one = make_run(tmp_path / "paper")
+    several = [make_run(tmp_path / str(s), split="by-patient", seed=s) for s in (1, 2)]
+    table = tables.splits({"paper": [one], "by-patient": several})
     assert list(table["Split"]) == ["by image, as in the paper", "by patient"]
+    assert list(table["Seeds"]) == [1, 2]
+    harsh = f"{100 * one.measure('accuracy')[0]:.1f}"
+    assert list(table["Harsh accuracy"]) == [harsh, f"{harsh} ({harsh} to {harsh})"]
 
 
 def test_findings_that_are_left_out_are_called_so():

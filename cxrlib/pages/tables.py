@@ -550,23 +550,31 @@ def leakage(counts):
     return counts.set_axis(["Group", "Test radiographs", "Patient also in training"], axis=1)
 
 
-def splits(runs, others):
-    """Tabulates the same arms under two splits, row under row.
+def splits(by_split):
+    """Tabulates the same arms under several splits, row under row: means over seeds.
 
     Args:
-        runs, others: Runs of the same arms; each list under one split.
+        by_split: Dict of a split's name -> runs of one or more seeds; the same arms under each.
     """
+    asked = {"Harsh accuracy": ("all", "accuracy"), "Macro F1": ("all", "macro_f1")}
+    asked |= {"COVID recall": ("COVID", "recall")}
     rows = []
-    for pair in zip(runs, others):
-        for run in pair:
-            arm = run_label(*run.key)
-            cells = _cells(run.metrics, "all", ("accuracy", "macro_f1"))
-            recall = _cells(run.metrics, "COVID", ("recall",))
-            rows.append(
-                [arm, split_label(run.info["split"]).removeprefix("split "), *cells, *recall]
-            )
-    columns = ["Arm", "Split", LABELS["accuracy"], LABELS["macro_f1"], "COVID recall"]
-    return pd.DataFrame(rows, columns=columns)
+    for split, runs in by_split.items():
+        spread = trials.spread(trials.measured(runs)).set_index(["target", "metric"])
+        for key, part in spread.groupby(trials.ARM, sort=False):
+            cells = [_ranging(part.loc[measure]) for measure in asked.values()]
+            seeds = part["seeds"].iloc[0]
+            rows.append([run_label(*key), split_label(split).removeprefix("split "), seeds, *cells])
+    table = pd.DataFrame(rows, columns=["Arm", "Split", "Seeds", *asked])
+    return table.sort_values("Arm", kind="stable", ignore_index=True)
+
+
+def _ranging(over):
+    """Writes a mean in per cent, with the smallest and largest where there are several seeds."""
+    mean = f"{100 * over['mean']:.1f}"
+    if over["seeds"] < 2:
+        return mean
+    return f"{mean} ({100 * over['smallest']:.1f} to {100 * over['largest']:.1f})"
 
 
 def findings(counts):
