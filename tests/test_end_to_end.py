@@ -126,6 +126,12 @@ def test_every_function_of_the_library_is_on_its_rooms_page(finished):
             assert f'id="{module}.{name}"' in page, f"{module}.{name}"
 
 
+def test_no_page_names_a_folder_of_this_machine(finished):
+    for page in (finished / "_build/html").rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert str(finished) not in text and str(ROOT) not in text, page.name
+
+
 def test_negative_numbers_of_prose_have_a_minus(finished):
     pages = (finished / "_build/html").rglob("*.html")
     prose = [said for page in pages for said in re.findall(r"<p>.*?</p>", page.read_text(), re.S)]
