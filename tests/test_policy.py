@@ -104,7 +104,7 @@ def test_what_a_run_says_of_itself_is_text_in_its_tables(book, page):
     browser.listen(page, faults.append)
     page.goto((book / "runs.html").as_uri())
     assert page.locator("td", has_text=HACK).count() == 3
-    expect(page.get_by_role("cell", name=NAME, exact=True)).to_be_visible()
+    expect(page.get_by_role("rowheader", name=NAME, exact=True)).to_be_visible()
     expect(page.get_by_text(f"Not run in A: ResNet-50 (ImageNet): {HACK}.")).to_be_visible()
     assert faults == []
 
