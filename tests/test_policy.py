@@ -49,7 +49,9 @@ def book(tmp_path_factory):
     from cxrlib.pages import tables
 
     folder = tmp_path_factory.mktemp("policy")
-    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("experiments"))
+    shutil.copytree(
+        ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("experiments", "*.ipynb")
+    )
     shutil.copy(ROOT / "_config.yml", folder)
     for page in (folder / "book").glob("*.md"):
         page.unlink()
