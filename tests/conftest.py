@@ -166,3 +166,10 @@ def chapter(project):
     for path, content in zip(paths, (TEXT, NOTEBOOK)):
         path.write_text(content)
     return paths
+
+
+def copy_looks(folder):
+    """Copies what a book is built with, and no page: not those that a study made here either."""
+    pages = shutil.ignore_patterns("experiments", "api", "*.ipynb", "*.md")
+    shutil.copytree(ROOT / "book", folder / "book", ignore=pages)
+    shutil.copy(ROOT / "_config.yml", folder)

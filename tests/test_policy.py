@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 from cxrlib.pages import gallery
 from cxrlib.study import runs
 from tests import browser
-from tests.conftest import ROOT, make_run
+from tests.conftest import copy_looks, make_run
 from tests.test_gallery import panel_of
 
 pytestmark = pytest.mark.slow
@@ -49,12 +48,7 @@ def book(tmp_path_factory):
     from cxrlib.pages import tables
 
     folder = tmp_path_factory.mktemp("policy")
-    shutil.copytree(
-        ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("experiments", "*.ipynb")
-    )
-    shutil.copy(ROOT / "_config.yml", folder)
-    for page in (folder / "book").glob("*.md"):
-        page.unlink()
+    copy_looks(folder)
     (folder / "book" / "index.md").write_text(PAGE)
     lost = make_run(folder, "resnet50", "imagenet", state=runs.NOT_RUN, reason=HACK)
     these = [make_run(folder, machine=HACK, versions={"keras": HACK, NAME: "3"}), lost]

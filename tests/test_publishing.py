@@ -3,7 +3,6 @@
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +14,7 @@ import yaml
 
 import cxrlib
 from cxrlib.pages import notebooks
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_looks
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
@@ -120,12 +119,10 @@ def test_binder_installs_the_lock():
 def book(tmp_path_factory, request):
     """A book of a prose page and a chapter with the real settings, and the address it was given."""
     folder = tmp_path_factory.mktemp("home")
-    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("experiments"))
+    copy_looks(folder)
     settings = (ROOT / "_config.yml").read_text()
     told = settings.replace('repository_url: ""', f'repository_url: "{request.param}"')
     (folder / "_config.yml").write_text(told)
-    for page in (folder / "book").glob("*.md"):
-        page.unlink()
     (folder / "book" / "scaling.md").write_text("# Prose\n")
     (folder / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n- file: experiments/01-data\n- file: scaling\n"
