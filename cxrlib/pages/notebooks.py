@@ -141,7 +141,8 @@ def execute(name, profile, output):
     _refuse_other(Path(output))
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     options = {"kernel_name": "python3", "cwd": files.root(), "progress_bar": False}
-    options["extra_arguments"] = ["--log-level=ERROR"]  # the kernel's remarks on its transport
+    # A kernel remarks on its transport, and that it was ended; what fails in it is told otherwise.
+    options["extra_arguments"] = ["--log-level=CRITICAL"]
     options["request_save_on_cell_execute"] = False  # nobody reads it before the last cell
     with files.replacing(Path(output)) as temporary:
         try:

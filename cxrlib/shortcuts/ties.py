@@ -23,6 +23,9 @@ TIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 VARIANTS = {"A-cropped": ("A", "cropped"), "C-uncropped": ("C", "clahe")}
 """Experiments that differ from one of the paper's by their treatment alone: which step mends it?"""
 
+SWEPT = ("A", *VARIANTS, "C")
+"""Experiments that `sweep` trains."""
+
 EXCHANGED = {"normal": "covid", "covid": "normal", "virus": "bacteria", "bacteria": "virus"}
 """Whose mark each group carries where the tie is reversed."""
 
@@ -147,7 +150,7 @@ def named(profile, name):
     return dataclasses.replace(profile.experiment(of), name=name, treatment=treatment)
 
 
-def sweep(profile, experiments=("A", *VARIANTS, "C"), ties=TIES, n=TESTED):
+def sweep(profile, experiments=SWEPT, ties=TIES, n=TESTED):
     """Trains the Efficient arm at each tie, and measures what it hangs on; goes on where it was.
 
     Args:
