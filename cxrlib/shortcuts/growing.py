@@ -10,10 +10,10 @@ import pandas as pd
 
 from cxrlib import columns, files
 from cxrlib.errors import InputError
-from cxrlib.study.profiles import Profile
+from cxrlib.study.profiles import CHANGE_NO_RUN, Profile
 
-NO_MATTER = ("name", "data", "arms", "threads", "seed", "more_seeds")
-"""Parameters that change no row, or, as the seeds, stand in each."""
+NO_MATTER = (*CHANGE_NO_RUN, "seed")
+"""Parameters that change no row, or, as the seed, stand in each."""
 
 
 def begin(path, checks, profile, **facts):

@@ -37,6 +37,10 @@ _BYTES = 2**16
 INITIALISATIONS = (experiments.BEST, "imagenet", "none")
 
 
+CHANGE_NO_RUN = ("name", "data", "arms", "threads", "more_seeds")
+"""Parameters that say which runs there are, or where and how, and not what one is made from."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """Everything a study can be told; the defaults are `profiles/quick.yml`.
@@ -169,7 +173,7 @@ class Profile:
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default  # so a new parameter renames no study
-            and field.name not in ("name", "data", "arms", "threads", "more_seeds")  # change no run
+            and field.name not in CHANGE_NO_RUN
         }
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         told = facts.items() if len(facts) <= 2 else ()
