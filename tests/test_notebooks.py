@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -181,18 +182,41 @@ def test_an_unknown_notebook_is_refused_with_those_there_are(project):
         notebooks.execute("02-two", profiles.Profile(), project / "out.ipynb")
 
 
-@pytest.mark.slow
-def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
-    """As where memory is short."""
+def run_chapter(project, code):
+    """Runs a chapter of one cell, in a process of its own."""
     (project / "notebooks").mkdir()
     text = TEXTS[0].read_text(encoding="utf-8").split("```{code-cell}")
-    killed = " ipython3\nimport os\nos.kill(os.getpid(), 9)\n```\n"
-    chapter = "```{code-cell}".join([*text[:2], killed])
+    chapter = "```{code-cell}".join([*text[:2], f" ipython3\n{code}\n```\n"])
     (project / "notebooks" / "01-one.md").write_text(chapter)
     shutil.copy(TEXTS[0].with_name("jupytext.toml"), project / "notebooks")
     command = [CXR, "notebook", "01-one", "out.ipynb", "--profile", "mine.yml"]
     (project / "mine.yml").write_text("name: mine\n")
-    outcome = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_a_kernel_listens_at_no_port_that_another_program_may_have_taken(project):
+    """Two studies side by side met at one port, and one of them stopped."""
+    asks = "assert get_ipython().kernel.parent.transport == 'ipc', 'a port'"
+    outcome = run_chapter(project, asks)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_too_deep_a_folder_for_a_kernels_sockets_is_named(project, monkeypatch):
+    deep = project / ("deep" * 20)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    (project / "notebooks").mkdir()
+    (project / "notebooks" / "01-one.ipynb").touch()
+    with pytest.raises(InputError, match="too long a name for a kernel's sockets: set TMPDIR"):
+        notebooks.execute("01-one", profiles.Profile(), project / "out.ipynb")
+    assert not list(deep.iterdir())
+
+
+@pytest.mark.slow
+def test_a_kernel_that_the_machine_ends_is_one_line_that_names_it(project):
+    """As where memory is short."""
+    outcome = run_chapter(project, "import os\nos.kill(os.getpid(), 9)")
     assert outcome.returncode == 1
     assert outcome.stderr.startswith("cxr: notebook 01-one: its kernel was killed")
     assert outcome.stderr.count("\n") == 1

@@ -5,7 +5,9 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import re
+import tempfile
 from pathlib import Path
 
 from cxrlib import files
@@ -14,6 +16,9 @@ from cxrlib.study import experiments, profiles, provenance
 
 FRONT = "00-front-page"
 """The notebook behind the book's first page."""
+
+_LONGEST = 80
+"""Bytes: the name of a Unix socket has 104 at most (macOS; Linux: 108)."""
 
 
 def names():
@@ -126,11 +131,12 @@ def execute(name, profile, output):
 
     Raises:
         InputError: No such notebook, it is damaged, the output is a file that was not made here,
-            or a cell failed: which one, and its error.
+            a cell failed (which one, and its error), or the folder for temporary files has too
+            long a name.
         ChildProcessError: The machine ended the kernel.
     """
     import papermill
-    from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
 
     source = files.root() / "notebooks" / f"{name}.ipynb"
     if not source.exists():
@@ -141,10 +147,11 @@ def execute(name, profile, output):
     _refuse_other(Path(output))
     failed = files.root() / "runs" / f"{name}.failed.ipynb"
     options = {"kernel_name": "python3", "cwd": files.root(), "progress_bar": False}
-    # A kernel remarks on its transport, and that it was ended; what fails in it is told otherwise.
+    # A kernel remarks that it was ended; what fails in it is told otherwise.
     options["extra_arguments"] = ["--log-level=CRITICAL"]
     options["request_save_on_cell_execute"] = False  # nobody reads it before the last cell
-    with files.replacing(Path(output)) as temporary:
+    with files.replacing(Path(output)) as temporary, _sockets() as place:
+        options["config"] = Config(KernelManager=place)
         try:
             papermill.execute_notebook(source, temporary, _changed(profile), **options)
         except papermill.PapermillExecutionError as error:
@@ -156,12 +163,27 @@ def execute(name, profile, output):
             ) from error
         except (ValueError, KeyError, papermill.PapermillException) as error:
             raise InputError(f"{source} is damaged ({error}): `cxr pair` makes it anew") from error
-        except (DeadKernelError, TimeoutError) as error:
+        except (RuntimeError, TimeoutError) as error:  # nbclient's and jupyter_client's words
             raise ChildProcessError(
                 f"notebook {name}: its kernel was killed or never began: is memory short?"
             ) from error
         _fold_injected(temporary)
     failed.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _sockets():
+    """Makes a folder for the sockets of one kernel, and says to its manager where it is.
+
+    A kernel that listens at ports instead is told free ones, which another program may take first.
+    """
+    with tempfile.TemporaryDirectory(prefix="cxr-") as folder:
+        if len(os.fsencode(folder)) > _LONGEST:
+            raise InputError(
+                f"{tempfile.gettempdir()}, the folder for temporary files, has too long a name for"
+                " a kernel's sockets: set TMPDIR to a shorter one"
+            )
+        yield {"transport": "ipc", "connection_file": str(Path(folder) / "kernel.json")}
 
 
 def _fold_injected(path):
