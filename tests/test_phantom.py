@@ -496,7 +496,7 @@ def test_a_patient_is_in_one_group():
 
 
 def test_growing_one_group_moves_no_other_row():
-    ties = {"mark_tie": 0.5, "source_tie": 0.5}
+    ties = {"mark_tie": 0.5, "source_tie": 0.5, "device_tie": 0.5}
     before = phantom.table(COUNTS, seed=5, **ties)
     after = phantom.table({**COUNTS, "normal": 90}, seed=5, **ties)
     kept = after[after["index"].isin(before["index"])].reset_index(drop=True)
@@ -524,6 +524,12 @@ def test_with_a_full_tie_of_sources_all_figures_show_covid():
     assert (rows["source"] == rows["group"].map(phantom.TIED_SOURCE)).all()
     assert ((rows["source"] == "figure") == (rows["group"] == "covid")).all()
     assert set(rows["mark"]) == set(phantom.MARKS)
+
+
+def test_with_a_full_tie_of_devices_each_group_has_its_own_and_nothing_else_is_tied():
+    rows, loose = phantom.table(COUNTS, device_tie=1), phantom.table(COUNTS)
+    assert (rows["device"] == rows["group"].map(phantom.TIED_DEVICE)).all()
+    assert rows.drop(columns="device").equals(loose.drop(columns="device"))
 
 
 def test_without_a_tie_the_mark_says_nothing_of_the_group():
@@ -596,6 +602,7 @@ def test_a_bad_target_or_mark_lists_the_choices():
         ({"normal": 1}, {"mark_tie": float("nan")}, "nan"),
         ({"normal": 1}, {"mark_tie": "half"}, "'half'"),
         ({"normal": 1}, {"source_tie": -0.1}, "source_tie -0.1"),
+        ({"normal": 1}, {"device_tie": 2}, "device_tie 2"),
         ({"normal": 1}, {"seed": -1}, "-1"),
     ],
 )

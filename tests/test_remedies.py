@@ -1,6 +1,7 @@
 """Remedies are compared on equal terms: other phantoms a seed, as many steps, one way to test."""
 
 import dataclasses
+import itertools
 import shutil
 
 import cv2
@@ -24,8 +25,9 @@ def once(tiny):
 
 
 def test_a_seed_has_phantoms_of_its_own_and_a_test_shows_the_same_patients_twice(once):
-    trained, tests = remedies.cohorts(once, {"mark_tie": 0.9}, 3)
-    other, _ = remedies.cohorts(dataclasses.replace(once, seed=once.seed + 1), {"mark_tie": 0.9}, 3)
+    tied_marks = remedies.SHORTCUTS["marks"]
+    trained, tests = remedies.cohorts(once, tied_marks, 3)
+    other, _ = remedies.cohorts(dataclasses.replace(once, seed=once.seed + 1), tied_marks, 3)
     assert not (trained.pixels == other.pixels).all(axis=(1, 2, 3)).any()
     goes = trained.table["mark"] == trained.table["group"].map(TIED_MARK)
     assert goes.mean() > 0.7
@@ -36,6 +38,29 @@ def test_a_seed_has_phantoms_of_its_own_and_a_test_shows_the_same_patients_twice
     assert len(tests["balanced"].table) == 4 * remedies.BALANCED
 
 
+def test_marks_between_the_lungs_outlive_a_crop_to_them():
+    survived = {at: 0 for at in (None, remedies.BETWEEN_LUNGS)}
+    rows = phantom.table({"covid": 6, "normal": 6}, mark_tie=1.0)
+    for (_, row), at in itertools.product(rows.iterrows(), survived):
+        marked, bare = (
+            remedies.simulate(row.replace(row["mark"], mark), 0, 96, at)
+            for mark in (row["mark"], "none")
+        )
+        cropped = [images.crop_to_lungs(one.image, one.lungs) for one in (marked, bare)]
+        survived[at] += (cropped[0] != cropped[1]).any()
+    assert survived[remedies.BETWEEN_LUNGS] == len(rows)
+    assert survived[None] < len(rows) / 2
+
+
+def test_where_devices_go_with_the_group_the_same_patient_is_seen_with_another(once):
+    trained, tests = remedies.cohorts(once, remedies.SHORTCUTS["devices"], 3)
+    goes = trained.table["device"] == trained.table["group"].map(phantom.TIED_DEVICE)
+    assert goes.mean() > 0.7
+    changed = tests["tied"].table["device"].ne(tests["random"].table["device"])
+    differs = (tests["tied"].pixels != tests["random"].pixels).any(axis=(1, 2, 3))
+    assert changed.any() and (differs == changed).all()
+
+
 def test_cells_that_are_drawn_alike_have_one_share_each():
     cell = np.array([0, 0, 0, 1, 2, 2])
     weights = remedies.evenly(cell)
@@ -43,12 +68,15 @@ def test_cells_that_are_drawn_alike_have_one_share_each():
     assert np.bincount(cell, weights) == pytest.approx([2, 2, 2])
 
 
-def test_a_cell_is_a_group_with_a_mark_from_a_source():
+def test_a_cell_is_a_group_alike_in_all_that_somebody_wrote_down():
     table = pd.DataFrame(
         {"group": ["covid", "covid", "normal"], "mark": ["R", "R", "R"], "source": ["film"] * 3}
     )
-    assert remedies.cells(table).tolist() == [0, 0, 1]
-    assert len(set(remedies.cells(table.assign(source=["film", "digital", "film"])))) == 3
+    cohort = remedies.Cohort(table, None, None)
+    assert remedies.cells(cohort).tolist() == [0, 0, 1]
+    other = table.assign(source=["film", "digital", "film"])
+    assert len(set(remedies.cells(cohort._replace(table=other)))) == 3
+    assert len(set(remedies.cells(cohort._replace(table=other, known=("mark",))))) == 2
 
 
 def test_an_image_cropped_to_the_lungs_keeps_them_and_loses_the_marks():

@@ -52,6 +52,9 @@ TIED_SOURCE = {"normal": "digital", "virus": "digital", "bacteria": "digital", "
 """The source of each group where sources are tied to groups: as in CoronaHack, whose COVID images
 alone come from publications."""
 
+TIED_DEVICE = {"normal": "none", "virus": "electrodes", "bacteria": "line", "covid": "tube"}
+"""The device of each group where devices are tied to groups: the iller, the more is attached."""
+
 GROUP_SPAN = 1_000_000
 """Indices that each group owns in a table, so that growing one group moves no other's rows."""
 
@@ -202,11 +205,12 @@ def _marked(grey, lungs, asked, index, seed):
     return grey, marks, tuple(placed)
 
 
-def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
+def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0, device_tie=0.0):
     """Lists the radiographs of a simulated cohort without simulating them.
 
-    `simulate(row.index, size, target=row.group, mark=row.mark, source=row.source, seed=seed)` makes
-    a row's image (`row["index"]` where the row is a Series); the rest it draws as listed here.
+    `simulate(row.index, size, target=row.group, mark=row.mark, source=row.source,
+    device=row.device, seed=seed)` makes a row's image (`row["index"]` where the row is a Series);
+    the rest it draws as listed here.
 
     Args:
         counts: Radiographs of each group, such as `{"normal": 280, "virus": 140}`.
@@ -214,6 +218,7 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
         mark_tie: From 0 to 1, the chance that a radiograph carries the mark tied to its group, as
             where each hospital has its own marks, instead of any mark at random.
         source_tie: From 0 to 1, the chance that it comes from the source tied to its group.
+        device_tie: From 0 to 1, the chance that it shows the device tied to its group.
 
     Returns:
         DataFrame with columns index, file, group, patient, source, view, age_group, device, mark
@@ -227,7 +232,8 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
     seed = _whole("seed", seed, 0)
     if not isinstance(counts, Mapping):
         raise InputError(f"counts {counts!r}: expected a number for each group")
-    for name, tie in (("mark_tie", mark_tie), ("source_tie", source_tie)):
+    ties = {"mark_tie": mark_tie, "source_tie": source_tie, "device_tie": device_tie}
+    for name, tie in ties.items():
         _within(name, tie, 0, 1)
     for group, count in counts.items():
         _one_of("group", group, GROUPS)
@@ -243,12 +249,14 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0):
             source = _drawn("source", None, SOURCES, seed, index)
             if stream(seed, "source_tie", index).random() < source_tie:
                 source = TIED_SOURCE[group]
+            device = _drawn("device", None, DEVICES, seed, index)
+            if stream(seed, "device_tie", index).random() < device_tie:
+                device = TIED_DEVICE[group]
             rows.append((
                 index, f"phantom-{index:08d}.png", group, _name(who), source,
                 _drawn("view", None, VIEWS, seed, index),
                 _drawn("age_group", None, AGE_GROUPS, seed, who),
-                _drawn("device", None, DEVICES, seed, index),
-                mark[0].name if mark else "none", *targets,
+                device, mark[0].name if mark else "none", *targets,
             ))  # fmt: skip
     columns = ["index", "file", "group", "patient", "source", "view", "age_group", "device", "mark"]
     return pd.DataFrame(rows, columns=[*columns, *TARGETS])

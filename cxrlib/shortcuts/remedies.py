@@ -36,13 +36,33 @@ from cxrlib.targets import GROUPS, TARGETS
 TIE = 0.9
 """How often the fact goes with the group; the rest is what balancing can learn from."""
 
+
+class Shortcut(NamedTuple):
+    """What goes with the group in training, and what of it somebody has written down.
+
+    Attributes:
+        ties: As `phantom.table` takes them.
+        known: Columns that balancing and adversaries read.
+        at: Where the middle of each mark is, (x, y) as fractions of the image; None: at its edge.
+    """
+
+    ties: dict[str, float]
+    known: tuple[str, ...] = ("mark", "source")
+    at: tuple[float, float] | None = None
+
+
+BETWEEN_LUNGS = (0.5, 0.42)
+"""Where a mark lies on the spine, and no crop to the lungs takes it away."""
+
 SHORTCUTS = {
-    "nothing": {},
-    "marks": {"mark_tie": TIE},
-    "source": {"source_tie": TIE},
-    "marks and source": {"mark_tie": TIE, "source_tie": TIE},
+    "nothing": Shortcut({}),
+    "marks": Shortcut({"mark_tie": TIE}),
+    "source": Shortcut({"source_tie": TIE}),
+    "marks and source": Shortcut({"mark_tie": TIE, "source_tie": TIE}),
+    "marks between the lungs": Shortcut({"mark_tie": TIE}, at=BETWEEN_LUNGS),
+    "devices": Shortcut({"device_tie": TIE}, known=("device",)),
 }
-"""What goes with the group in the training phantoms, as `phantom.table` takes it."""
+"""What goes with the group in the training phantoms."""
 
 REAL = "collections"
 """The shortcut of the paper's radiographs, named beside those of phantoms."""
@@ -69,13 +89,14 @@ STRENGTH = 1.0
 class Cohort(NamedTuple):
     """Radiographs: a table, pixels uint8 (n, size, size, 3), and lungs bool (n, size, size).
 
-    The table has group, mark, source and a 0/1 column for each target. The lungs of phantoms are
-    known, of real radiographs outlined.
+    The table has group, the columns `known`, of which one may go with it, and a 0/1 column for
+    each target. The lungs of phantoms are known, of real radiographs outlined.
     """
 
     table: pd.DataFrame
     pixels: np.ndarray
     lungs: np.ndarray
+    known: tuple[str, ...] = ("mark", "source")
 
     def made(self, picture):
         """Returns the cohort with other pixels: a function of an image and its lungs."""
@@ -167,12 +188,12 @@ def effects(measured, target="all"):
     return table.rename_axis(columns=None)
 
 
-def cohorts(profile, ties, n=TESTED):
+def cohorts(profile, shortcut, n=TESTED):
     """Simulates the phantoms of a seed.
 
     Args:
         profile: A trial of phantoms.
-        ties: What goes with the group in training, as `phantom.table` takes it.
+        shortcut: A `Shortcut`.
         n: Test phantoms of each group.
 
     Returns:
@@ -184,13 +205,14 @@ def cohorts(profile, ties, n=TESTED):
     each = dict.fromkeys(profile.counts, n)
     few = dict.fromkeys(profile.counts, BALANCED)
     tests = {
-        "tied": phantom.table(each, seed=other, **ties),
+        "tied": phantom.table(each, seed=other, **shortcut.ties),
         "random": phantom.table(each, seed=other),
         "balanced": phantom.table(few, seed=third),
     }
     of = dict.fromkeys(tests, other) | {"balanced": third}
-    made = {name: _simulated(table, of[name], profile) for name, table in tests.items()}
-    return _simulated(phantom.table(profile.counts, seed=train, **ties), train, profile), made
+    made = {name: _simulated(table, of[name], profile, shortcut) for name, table in tests.items()}
+    table = phantom.table(profile.counts, seed=train, **shortcut.ties)
+    return _simulated(table, train, profile, shortcut), made
 
 
 def seeds(profile):
@@ -198,10 +220,11 @@ def seeds(profile):
     return tuple(3 * profile.seed + k for k in range(3))
 
 
-def simulate(row, seed, size):
-    """Simulates the phantom of a table's row, as `phantom.simulate` returns it."""
-    facts = {"target": row["group"], "mark": row["mark"], "source": row["source"], "seed": seed}
-    return phantom.simulate(int(row["index"]), size, **facts)
+def simulate(row, seed, size, at=None):
+    """Simulates the phantom of a table's row, its mark at (x, y), as `phantom.simulate` does."""
+    mark = row["mark"] if at is None or row["mark"] == "none" else phantom.Mark(row["mark"], *at)
+    facts = {"target": row["group"], "source": row["source"], "device": row["device"]}
+    return phantom.simulate(int(row["index"]), size, mark=mark, seed=seed, **facts)
 
 
 def real(profile, place):
@@ -241,10 +264,12 @@ def _read(table, profile):
     return Cohort(table.assign(mark="none"), np.asarray(pixels), lungs)
 
 
-def _simulated(table, seed, profile):
+def _simulated(table, seed, profile, shortcut):
     """Simulates the phantoms of a table."""
-    made = [simulate(row, seed, profile.image_size) for _, row in table.iterrows()]
-    return Cohort(table, np.stack([m.image for m in made]), np.stack([m.lungs for m in made]))
+    at, size = shortcut.at, profile.image_size
+    made = [simulate(row, seed, size, at) for _, row in table.iterrows()]
+    parts = (np.stack([getattr(one, part) for one in made]) for part in ("image", "lungs"))
+    return Cohort(table, *parts, shortcut.known)
 
 
 def _measured(profile, remedy, trained, tests):
@@ -264,9 +289,9 @@ def _measured(profile, remedy, trained, tests):
     return table.assign(steps=steps, seconds=round(took, 1))
 
 
-def cells(table):
-    """Numbers the cells of a cohort: radiographs of one group with one mark from one source."""
-    return table.groupby(["group", "mark", "source"], sort=True).ngroup().to_numpy()
+def cells(cohort):
+    """Numbers the cells of a cohort: radiographs of one group alike in all that is known."""
+    return cohort.table.groupby(["group", *cohort.known], sort=True).ngroup().to_numpy()
 
 
 def evenly(cells):
@@ -280,7 +305,7 @@ def evenly(cells):
 
 def fit(cohort, remedy, profile, steps):
     """Trains on the answers alone, with a remedy's draws and weights: returns the network."""
-    model, weight = _network(profile, steps), remedy.weigh(cells(cohort.table))
+    model, weight = _network(profile, steps), remedy.weigh(cells(cohort))
     for rows, batch, targets in _batches(cohort, remedy, profile, steps):
         model.train_on_batch(batch, targets, sample_weight=weight[rows])
     return model
@@ -293,7 +318,7 @@ def _plain(cohort, balanced, remedy, profile, steps):
 
 def _worst_cells(cohort, balanced, remedy, profile, steps):
     """GroupDRO: what counts most is the cell that does worst (Sagawa et al. 2020)."""
-    model, cell = _network(profile, steps), cells(cohort.table)
+    model, cell = _network(profile, steps), cells(cohort)
     share = np.full(cell.max() + 1, 1 / (cell.max() + 1))
     for rows, batch, targets in _batches(cohort, remedy, profile, steps):
         said = np.clip(model.predict_on_batch(batch), 1e-6, 1 - 1e-6)
@@ -335,10 +360,10 @@ def _last_layer(cohort, balanced, remedy, profile, steps):
 
 
 def _adversary(cohort, balanced, remedy, profile, steps):
-    """Unlearns marks and source: an adversary reads them, its gradient reversed (Ganin 2016)."""
+    """Unlearns what is known: an adversary reads it, its gradient reversed (Ganin 2016)."""
     from cxrlib.networks.backend import keras
 
-    names = ("mark", "source")
+    names = cohort.known
     codes = {name: cohort.table[name].astype("category").cat.codes.to_numpy() for name in names}
     model = _network(profile, steps)
     pooled = model.layers[-1].input
@@ -395,7 +420,7 @@ def _begun_without(cohort, balanced, remedy, profile, steps):
     seed, counts = 3 * profile.seed + 10_000_000, profile.counts
     if profile.cohort != "phantom":
         counts = dict.fromkeys(counts, PHANTOMS)
-    other = _simulated(phantom.table(counts, seed=seed), seed, profile)
+    other = _simulated(phantom.table(counts, seed=seed), seed, profile, SHORTCUTS["nothing"])
     other = other.made(remedy.picture)
     model = _network(profile, steps)
     for part in (other, cohort):
@@ -409,7 +434,7 @@ def _with_others(cohort, balanced, remedy, profile, steps):
     table = pd.concat([cohort.table, balanced.table], ignore_index=True)
     pixels = np.concatenate([cohort.pixels, balanced.pixels])
     lungs = np.concatenate([cohort.lungs, balanced.lungs])
-    return _plain(Cohort(table, pixels, lungs), balanced, remedy, profile, steps)
+    return _plain(Cohort(table, pixels, lungs, cohort.known), balanced, remedy, profile, steps)
 
 
 def _one_choice(cohort, balanced, remedy, profile, steps):
@@ -451,7 +476,7 @@ def _batches(cohort, remedy, profile, steps):
     rng = np.random.default_rng(profile.seed)
     targets = cohort.table[list(TARGETS)].to_numpy(np.float32)
     group = cohort.table["group"].to_numpy()
-    share = remedy.draw(cells(cohort.table))
+    share = remedy.draw(cells(cohort))
     share = share / share.sum()
     for _ in range(steps):
         rows = rng.choice(len(targets), profile.batch_size, p=share)
@@ -508,6 +533,7 @@ def _to_outline(image, lungs):
 
 
 _ONLINE, _COPIES = experiments.C.online, experiments.B.copies.train_ranges
+_KNOWN = "what goes with the group, of every radiograph"
 _WITHOUT_TIE = "radiographs without the tie"
 _OUTLINES = "outlines of the lungs, of every radiograph"
 REMEDIES = {
@@ -518,13 +544,13 @@ REMEDIES = {
     "augment": Remedy("all augmented", ranges=_ONLINE),
     "c": Remedy("cropped, equalised, augmented (C)", picture=_treated("cropped+clahe"),
                 ranges=_ONLINE),
-    "resample": Remedy("cells drawn alike", "mark and source of every radiograph", draw=evenly),
-    "weigh": Remedy("cells weighed alike", "mark and source of every radiograph", weigh=evenly),
-    "dro": Remedy("worst cell first (GroupDRO)", "mark and source of every radiograph",
+    "resample": Remedy("cells drawn alike", _KNOWN, draw=evenly),
+    "weigh": Remedy("cells weighed alike", _KNOWN, weigh=evenly),
+    "dro": Remedy("worst cell first (GroupDRO)", _KNOWN,
                   learn=_worst_cells),
     "last layer": Remedy("last layer anew (DFR)", _WITHOUT_TIE,
                          learn=_last_layer),
-    "adversary": Remedy("adversary on mark and source", "mark and source of every radiograph",
+    "adversary": Remedy("adversary on what goes with the group", _KNOWN,
                         learn=_adversary),
     "lungs cropped": Remedy("cropped to the lungs", _OUTLINES, picture=images.crop_to_lungs),
     "lungs outlined": Remedy("cropped to lungs that a network outlines", picture=_to_outline),

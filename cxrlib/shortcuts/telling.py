@@ -74,7 +74,7 @@ def read(path):
 
 def _measured(trial, tie, n, explained):
     """Trains one network and explains phantoms whose marks are as in training."""
-    trained, tests = remedies.cohorts(trial, {"mark_tie": tie}, n)
+    trained, tests = remedies.cohorts(trial, remedies.Shortcut({"mark_tie": tie}), n)
     steps = trial.epochs * len(trained.table) // trial.batch_size
     model = remedies.fit(trained, remedies.REMEDIES["none"], trial, steps)
     aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
