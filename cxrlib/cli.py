@@ -647,6 +647,19 @@ def pdf(profile: ProfileFile = QUICK):
 
 
 @app.command()
+def crate(
+    file: Annotated[Path, typer.Argument(help="The zip file to write.")],
+    profile: ProfileFile = QUICK,
+):
+    """Write a finished study, its book and its numbers, as one file to archive: an RO-Crate."""
+    from cxrlib.pages import crate as crates
+    from cxrlib.study import profiles
+
+    _ending(file, ".zip")
+    crates.write(profiles.read(_from_root(profile)), file)
+
+
+@app.command()
 def pack(
     folder: Annotated[Path, typer.Argument(help="A run's folder.")],
     file: Annotated[Path, typer.Argument(help="The zip file to write.")],

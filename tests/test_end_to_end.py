@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,7 @@ import pandas as pd
 import pypdf
 import pytest
 from playwright.sync_api import sync_playwright
+from rocrate.rocrate import ROCrate
 
 from cxrlib.pages import notebooks, printed
 from tests import browser
@@ -105,6 +107,23 @@ def test_a_study_is_checked_against_the_runs_of_another(finished, tmp_path):
     assert "not reproduced: A efficient (different)" in outcome.stderr
     nowhere = cxr(*command[:-1], str(tmp_path / "nowhere"), folder=finished)
     assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
+
+
+def test_a_finished_study_becomes_a_crate_that_says_what_made_what(finished, tmp_path):
+    made = cxr("crate", tmp_path / "study.zip", "--profile", "profiles/smoke.yml", folder=finished)
+    assert made.returncode == 0, made.stderr
+    crate = ROCrate(tmp_path / "study.zip")
+    runs = [path.parent.relative_to(finished) for path in finished.glob("runs/*/*/*/run.json")]
+    actions = {one.id: one for one in crate.get_by_type("CreateAction")}
+    assert set(actions) == {f"#{run}" for run in runs}
+    ended = actions[next(name for name in actions if name.endswith("A/efficient"))]
+    assert f"{ended.id[1:]}/metrics.csv" in [made.id for made in ended["result"]]
+    unrun = next(one for name, one in actions.items() if name.endswith("-imagenet"))
+    assert unrun["actionStatus"].endswith("FailedActionStatus") and unrun["error"]
+    with zipfile.ZipFile(tmp_path / "study.zip") as packed:
+        names = packed.namelist()
+    assert "book/index.html" in names and len(names) == len(set(names))
+    assert not any(name.endswith((".keras", ".npy")) for name in names)
 
 
 def test_the_book_builds_without_a_single_warning(finished, tmp_path):

@@ -37,7 +37,8 @@ TIE = 0.9
 """How often the fact goes with the group; the rest is what balancing can learn from."""
 
 
-class Shortcut(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shortcut:
     """What goes with the group in training, and what of it somebody has written down.
 
     Attributes:
