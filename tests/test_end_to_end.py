@@ -191,6 +191,20 @@ def test_the_primers_slider_moves_the_line_and_counts_anew(finished):
         assert page.locator(".cxr-threshold circle").count() > 400
 
 
+def test_the_dial_ties_marks_to_groups_and_shows_what_the_score_loses(finished):
+    needs_a_browser()
+    chapter = finished / "_build/html/experiments/07-shortcuts.html"
+    with sync_playwright() as playwright, browser.window(playwright, 390, "dark") as page:
+        page.goto(chapter.as_uri())
+        cells, lost = page.locator(".cxr-dial tr:has-text('A') td"), page.locator(".cxr-dial .lost")
+        wholly, far = cells.all_inner_texts(), lost.first.bounding_box()["width"]
+        page.locator(".cxr-dial input").fill("0")
+        assert page.inner_text(".cxr-dial caption") == "AUC where the tie was 0 % in training"
+        assert cells.all_inner_texts() != wholly
+        assert lost.first.bounding_box()["width"] < far / 10
+        assert browser.violations(page) == []
+
+
 def test_the_whole_book_is_one_pdf_with_contents_that_lead_to_numbered_pages(finished):
     needs_a_browser()
     outcome = cxr("pdf", "--profile", "profiles/smoke.yml", folder=finished)

@@ -1,4 +1,4 @@
-"""A threshold that the reader moves."""
+"""What the reader moves, and what stands there without a script."""
 
 import json
 from html.parser import HTMLParser
@@ -7,8 +7,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxrlib.pages.threshold import Threshold
+from cxrlib.pages.sliders import Dial, Threshold
 
+VERSIONS = ("tied", "random", "reversed", "moved", "removed")
 PROBABILITIES = st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1)
 
 
@@ -57,3 +58,16 @@ def test_without_a_script_the_table_says_what_holds_at_one_half():
 
 def test_of_none_nothing_is_said():
     assert "<td>–</td>" in Threshold({"here": answers([(True, 1.0)])})._repr_html_()
+
+
+def test_without_a_script_the_dial_says_what_is_lost_where_marks_are_wholly_tied():
+    keys = [(e, t, s, v) for e in "CA" for t in (0.0, 1.0) for s in (1, 2) for v in VERSIONS]
+    table = pd.DataFrame(keys, columns=["experiment", "tie", "seed", "version"])
+    lost = (
+        (table["version"] == "random") * table["tie"] * table["experiment"].map({"A": 0.4, "C": 0})
+    )
+    page = Page(Dial(table.assign(target="all", auc=0.9 - lost))._repr_html_())
+    assert page.texts[0] == "AUC where the tie was 100 % in training"
+    assert page.texts[5:] == ["A", "0.90", "0.50", "0.40 (0.40 to 0.40)",
+                              "C", "0.90", "0.90", "0.00 (0.00 to 0.00)"]  # fmt: skip
+    assert list(json.loads(page.data["data-said"])) == ["0 %", "100 %"]
