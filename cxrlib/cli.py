@@ -456,6 +456,25 @@ def remedies(
 
 
 @app.command()
+def transfer(
+    place: Annotated[
+        Path | None, typer.Argument(help="New patients, where the profile is of real radiographs.")
+    ] = None,
+    profile: ProfileFile = Path("profiles/remedies.yml"),
+):
+    """Ask networks of phantoms about radiographs, and the reverse. Goes on where it was stopped."""
+    from cxrlib import shortcuts
+    from cxrlib.shortcuts import transfer as asked
+    from cxrlib.study import profiles
+
+    settings = profiles.read(_from_root(profile))
+    path = shortcuts.kept_in(settings) / "transfer.csv"
+    for line in asked.measure(settings, path, place):
+        _say(line)
+    _say(path)
+
+
+@app.command()
 def heatmaps(
     profile: ProfileFile = Path("profiles/remedies.yml"),
 ):

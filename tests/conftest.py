@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import cli, metrics, study
+from cxrlib import cli, metrics, phantom, study
 from cxrlib.study import profiles, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 
@@ -173,3 +174,30 @@ def copy_looks(folder):
     pages = shutil.ignore_patterns("experiments", "api", "*.ipynb", "*.md")
     shutil.copytree(ROOT / "book", folder / "book", ignore=pages)
     shutil.copy(ROOT / "_config.yml", folder)
+
+
+def listed(folder, numbers, groups, source):
+    """Draws phantoms of a source as files and lists them, as a user would list radiographs."""
+    folder.mkdir()
+    rows = []
+    for number, group in zip(numbers, groups):
+        one = phantom.simulate(number, 128, target=group, source=source)
+        cv2.imwrite(str(folder / f"{number}.png"), one.image)
+        rows.append((f"{number}.png", f"p{number}", group, source))
+    table = pd.DataFrame(rows, columns=["file", "patient", "group", "source"])
+    table.to_csv(folder / "list.csv", index=False)
+    return folder / "list.csv"
+
+
+@pytest.fixture
+def collections(project):
+    """A profile of radiographs whose COVID images are figures, and new patients, all figures."""
+    groups = ["normal", "virus", "bacteria", "covid"] * 6
+    shutil.copytree(ROOT / "results" / "lungs", project / "results" / "lungs")
+    trained = listed(project / "trained", range(24), groups, "digital")
+    new = listed(project / "new", range(100, 124), groups, "figure")
+    profile = profiles.Profile(
+        cohort="folder", data=str(trained), image_size=128, normal=6, virus=6, bacteria=6, covid=6,
+        arms=("efficient",), epochs=1, batch_size=8,
+    )  # fmt: skip
+    return profile, new

@@ -489,6 +489,27 @@ def test_a_table_says_what_simulate_will_make():
         assert drawn.targets == tuple(row[target] for target in TARGETS)
 
 
+@pytest.mark.parametrize("group", ["virus", "bacteria", "covid"])
+def test_a_co_infection_has_both_lesions_and_the_targets_of_both_groups(group):
+    also = "virus" if group == "bacteria" else "bacteria"
+    alone, both = (phantom.simulate(4, 96, target=group, also=a) for a in ("", also))
+    assert both.targets == tuple(map(max, zip(GROUPS[group], GROUPS[also])))
+    assert (both.lesions >= alone.lesions).all() and both.lesions.sum() > alone.lesions.sum()
+    assert (both.group, both.also, alone.also) == (group, also, "")
+    apart = both.lungs | both.devices | (both.image == alone.image)[..., 0]
+    assert apart.mean() > 0.95  # outside the lungs scatter alone differs
+
+
+@pytest.mark.parametrize(
+    ("group", "also", "expected"),
+    [("virus", "virus", "bacteria, covid"), ("covid", "normal", "virus, bacteria"),
+     ("normal", "virus", "nothing, as it is normal")],
+)  # fmt: skip
+def test_what_is_no_second_lesion_is_named(group, also, expected):
+    with pytest.raises(InputError, match=f"also '{also}': expected one of {expected}"):
+        phantom.simulate(4, 64, target=group, also=also)
+
+
 def test_a_patient_is_in_one_group():
     rows = phantom.table({group: 200 for group in GROUPS})
     assert rows.groupby("patient")["group"].nunique().max() == 1

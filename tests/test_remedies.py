@@ -2,9 +2,7 @@
 
 import dataclasses
 import itertools
-import shutil
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,9 +12,7 @@ from cxrlib.errors import InputError
 from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
 from cxrlib.shortcuts import remedies
-from cxrlib.study import profiles
 from cxrlib.targets import TARGETS
-from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -140,33 +136,6 @@ def test_real_radiographs_need_new_patients_and_phantoms_none(once, tmp_path):
         next(remedies.measure(other, path))
     with pytest.raises(InputError, match="new patients themselves: name no other"):
         next(remedies.measure(once, path, "data/covid-chestxray"))
-
-
-def listed(folder, numbers, groups, source):
-    """Draws phantoms of a source as files and lists them, as a user would list radiographs."""
-    folder.mkdir()
-    rows = []
-    for number, group in zip(numbers, groups):
-        one = phantom.simulate(number, 128, target=group, source=source)
-        cv2.imwrite(str(folder / f"{number}.png"), one.image)
-        rows.append((f"{number}.png", f"p{number}", group, source))
-    table = pd.DataFrame(rows, columns=["file", "patient", "group", "source"])
-    table.to_csv(folder / "list.csv", index=False)
-    return folder / "list.csv"
-
-
-@pytest.fixture
-def collections(project):
-    """A profile of radiographs whose COVID images are figures, and new patients, all figures."""
-    groups = ["normal", "virus", "bacteria", "covid"] * 6
-    shutil.copytree(ROOT / "results" / "lungs", project / "results" / "lungs")
-    trained = listed(project / "trained", range(24), groups, "digital")
-    new = listed(project / "new", range(100, 124), groups, "figure")
-    profile = profiles.Profile(
-        cohort="folder", data=str(trained), image_size=128, normal=6, virus=6, bacteria=6, covid=6,
-        arms=("efficient",), epochs=1, batch_size=8,
-    )  # fmt: skip
-    return profile, new
 
 
 def test_each_third_of_the_new_patients_is_tested_once_and_never_learnt_from(collections):

@@ -82,6 +82,7 @@ class Phantom:
         devices: bool array (size, size), within the lungs or not; empty for the device "none".
         targets: 0 or 1 for each of `cxrlib.targets.TARGETS`, in that order.
         group: "normal", "virus", "bacteria" or "covid".
+        also: The group whose lesion a co-infection adds; "" for all others.
         severity: Of the lesion, from 0.3 to 1; 0 for a normal one.
         mark: Names of the marks, such as "R" or "R+text"; "none" where there is none.
         placed: A `Mark` for each mark, with where it is, its size and its brightness.
@@ -104,6 +105,7 @@ class Phantom:
     devices: np.ndarray
     targets: tuple[int, ...]
     group: str
+    also: str
     severity: float
     mark: str
     placed: tuple[Mark, ...]
@@ -120,7 +122,7 @@ class Phantom:
 
 def simulate(
     index, size, *, target=None, mark=None, seed=0,
-    age_group=None, view=None, source=None, device=None, severity=None,
+    age_group=None, view=None, source=None, device=None, severity=None, also="",
 ):  # fmt: skip
     """Simulates one radiograph. What is None is drawn by chance, whatever the group.
 
@@ -137,6 +139,8 @@ def simulate(
         source: "digital", "film" or "figure".
         device: "none", "tube", "line" or "electrodes".
         severity: Of the lesion, from 0.3 to 1; a normal radiograph has none.
+        also: Another group than the target, neither of them normal, whose lesion is added, as in a
+            co-infection; "" adds none.
 
     Returns:
         A `Phantom` that depends on these arguments alone. Pixels outside its marks do not depend on
@@ -152,6 +156,7 @@ def simulate(
     group = _group(target, who, seed)
     facts = {
         "group": group,
+        "also": _second(also, group),
         "severity": _severity(severity, group, index, seed),
         "age_group": _drawn("age_group", age_group, AGE_GROUPS, seed, who),
         "view": _drawn("view", view, VIEWS, seed, index),
@@ -166,7 +171,7 @@ def _taken(index, size, seed, facts, asked):
 
     Args:
         index, size, seed: As `simulate` takes them.
-        facts: Dict of group, severity, age_group, view, source and device, all settled.
+        facts: Dict of group, also, severity, age_group, view, source and device, all settled.
         asked: List of `Mark`.
     """
     who = patient(index, seed)
@@ -175,8 +180,11 @@ def _taken(index, size, seed, facts, asked):
     zoom = rng["rendering"].uniform(*exposure.RENDERINGS[facts["source"]]["zoom"])
     pose = anatomy.pose(body, size, facts["view"], zoom, rng["pose"])
     organs = anatomy.draw(body, pose, size)
-    site = stream(seed, "site", who)
-    opacity, lesions = signs.lesion(facts["group"], facts["severity"], pose, organs, site)
+    opacity, lesions = 0, False
+    for group, purpose in ((facts["group"], "site"), (facts["also"] or "normal", "second_site")):
+        site = stream(seed, purpose, who)
+        more, extent = signs.lesion(group, facts["severity"], pose, organs, site)
+        opacity, lesions = opacity + more - opacity * more, lesions | extent
     added = devices.device(facts["device"], body, pose, size, rng["placement"])
     layers = exposure.attenuation(body, organs, opacity, added)
     grey = exposure.expose(layers, facts["source"], rng["pose"], rng["rendering"], rng["noise"])
@@ -185,9 +193,9 @@ def _taken(index, size, seed, facts, asked):
     image = np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
     return Phantom(
         image=image, lungs=lungs, lesions=lesions, marks=marks, devices=added > 0,
-        targets=tuple(GROUPS[facts["group"]]), mark="+".join(m.name for m in placed) or "none",
-        placed=placed, patient=_name(who), index=index, seed=seed, size=size, layers=layers,
-        **facts,
+        targets=_targets(facts["group"], facts["also"]), placed=placed,
+        mark="+".join(m.name for m in placed) or "none", patient=_name(who), index=index,
+        seed=seed, size=size, layers=layers, **facts,
     )  # fmt: skip
 
 
@@ -298,6 +306,20 @@ def _group(target, who, seed):
         _one_of("target", target, _CHOICES)
     choices = tuple(GROUPS) if target is None else _CHOICES[target]
     return choices[stream(seed, "group", who).integers(len(choices))]
+
+
+def _second(also, group):
+    """Returns the group of a second lesion, "" for none."""
+    if also:
+        others = [name for name in GROUPS if name not in ("normal", group)]
+        _one_of("also", also, others if group != "normal" else ["nothing, as it is normal"])
+    return also
+
+
+def _targets(group, also):
+    """Returns the five targets of a radiograph: what one of its groups has, it has."""
+    both = zip(GROUPS[group], GROUPS[also or group])
+    return tuple(max(pair) for pair in both)
 
 
 def _severity(value, group, index, seed):

@@ -9,7 +9,7 @@ import numpy as np
 STREAMS = (
     "block", "group", "anatomy", "pose", "site", "severity", "choice", "mark", "noise", "tie",
     "age_group", "view", "source", "source_tie", "rendering", "device", "placement",
-    "device_tie",
+    "device_tie", "second_site",
 )  # fmt: skip
 """Purposes. A new one goes to the end: the place in this list is part of a phantom's identity."""
 

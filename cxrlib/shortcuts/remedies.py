@@ -120,22 +120,13 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
         A line that says what was measured.
 
     Raises:
-        InputError: Of real radiographs no new patients are named, or of phantoms some are; or as
-            `growing.begin`.
+        InputError: As `named` and `growing.begin`.
     """
-    simulated = profile.cohort == "phantom"
-    if simulated and place:
-        raise InputError(
-            "the profile is of phantoms, who are new patients themselves: name no other"
-        )
-    if not simulated and not place:
-        raise InputError(
-            f"cohort is {profile.cohort}: name the new patients, data/covid-chestxray say"
-        )
+    simulated, new_patients = profile.cohort == "phantom", named(profile, place)
     shortcuts = shortcuts or (tuple(SHORTCUTS) if simulated else (REAL,))
     remedies = remedies or (tuple(REMEDIES) if simulated else ON_REAL)
     profile = settled(profile)
-    done = growing.begin(path, COLUMNS, profile, new_patients=Path(place).stem if place else "")
+    done = growing.begin(path, COLUMNS, profile, new_patients=new_patients)
     for trial in profile.trials:
         for shortcut in shortcuts:
             there = set(done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"])
@@ -151,6 +142,23 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
                 rows = _measured(trial, REMEDIES[name], trained, tests)
                 done = growing.add(done, rows.assign(**facts), path)
                 yield "seed {seed}, {shortcut}: {remedy}".format(**facts)
+
+
+def named(profile, place):
+    """Returns what the place of new patients is called, "" where a profile of phantoms needs none.
+
+    Raises:
+        InputError: Of real radiographs no new patients are named, or of phantoms some are.
+    """
+    if profile.cohort == "phantom" and place:
+        raise InputError(
+            "the profile is of phantoms, who are new patients themselves: name no other"
+        )
+    if profile.cohort != "phantom" and not place:
+        raise InputError(
+            f"cohort is {profile.cohort}: name the new patients, data/covid-chestxray say"
+        )
+    return Path(place).stem if place else ""
 
 
 def settled(profile):
