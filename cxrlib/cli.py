@@ -714,12 +714,16 @@ def keep(profile: ProfileFile = QUICK):
         for title, frame in audit.report(studies.cohort(settings)).items():
             name = title.lower().replace(" ", "-")
             files.write_csv(frame, kept / "audit" / f"{name}.csv")
+    looked = []
     for trial in settings.trials:
         place = kept if trial.folder_name == settings.folder_name else kept / trial.trial_name
         found = runs.load_all(studies.folder(trial))
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
         for path in runs.keep(ended, place):
             _say(path.relative_to(files.root()))
+        looked += [(trial, run) for run in ended if run.finished]
+    if looked and settings.cohort != "phantom":
+        files.write_csv(studies.attention_of(looked), kept / "lung-attention.csv")
 
 
 @data.command()

@@ -429,3 +429,15 @@ def test_an_executed_notebook_trains_in_lines_and_one_that_is_open_with_a_bar(
         monkeypatch.setenv("JPY_SESSION_NAME", "02-experiment-a.ipynb")
     train_efficient(tiny)
     assert asked == [lines]
+
+
+@pytest.mark.slow
+def test_where_networks_look_in_real_radiographs_is_measured_by_predicted_lungs(collections):
+    profile, _ = collections
+    experiment = profile.experiment("A")
+    run = study.train(profile, experiment, experiment.arms[0])
+    looked = study.attention_of([(profile, run)])
+    assert set(looked["region"]) == {study.PREDICTED}
+    assert (looked["seed"] == profile.seed).all()
+    test = run.test_predictions
+    assert 0 < looked["n"].max() <= len(test)

@@ -413,7 +413,7 @@ def attention(measured, region="lungs"):
 
     Args:
         measured: As `study.lung_attention` returns it, of one or several runs.
-        region: "lungs", "lesions", "marks" or "devices".
+        region: Which of its regions.
     """
     style()
     part = measured[measured["region"] == region].dropna(subset="energy").reset_index(drop=True)

@@ -250,24 +250,26 @@ def table(counts, *, seed=0, mark_tie=0.0, source_tie=0.0, device_tie=0.0):
     rows = []
     for place, (group, targets) in enumerate(GROUPS.items()):
         for index in range(place * GROUP_SPAN, place * GROUP_SPAN + counts.get(group, 0)):
-            who = patient(index, seed)
-            mark = _marks(None, index, seed)
-            if stream(seed, "tie", index).random() < mark_tie:
-                mark = [Mark(TIED_MARK[group])]
-            source = _drawn("source", None, SOURCES, seed, index)
-            if stream(seed, "source_tie", index).random() < source_tie:
-                source = TIED_SOURCE[group]
-            device = _drawn("device", None, DEVICES, seed, index)
-            if stream(seed, "device_tie", index).random() < device_tie:
-                device = TIED_DEVICE[group]
-            rows.append((
-                index, f"phantom-{index:08d}.png", group, _name(who), source,
-                _drawn("view", None, VIEWS, seed, index),
-                _drawn("age_group", None, AGE_GROUPS, seed, who),
-                device, mark[0].name if mark else "none", *targets,
-            ))  # fmt: skip
+            facts = _listed(index, group, seed, ties)
+            rows.append((index, f"phantom-{index:08d}.png", group, *facts, *targets))
     columns = ["index", "file", "group", "patient", "source", "view", "age_group", "device", "mark"]
     return pd.DataFrame(rows, columns=[*columns, *TARGETS])
+
+
+def _listed(index, group, seed, ties):
+    """Draws what a table says of a radiograph: patient, source, view, age group, device, mark."""
+    who, mark = patient(index, seed), _marks(None, index, seed)
+    if stream(seed, "tie", index).random() < ties["mark_tie"]:
+        mark = [Mark(TIED_MARK[group])]
+    source = _drawn("source", None, SOURCES, seed, index)
+    if stream(seed, "source_tie", index).random() < ties["source_tie"]:
+        source = TIED_SOURCE[group]
+    device = _drawn("device", None, DEVICES, seed, index)
+    if stream(seed, "device_tie", index).random() < ties["device_tie"]:
+        device = TIED_DEVICE[group]
+    view = _drawn("view", None, VIEWS, seed, index)
+    age_group = _drawn("age_group", None, AGE_GROUPS, seed, who)
+    return _name(who), source, view, age_group, device, mark[0].name if mark else "none"
 
 
 # Arguments

@@ -7,6 +7,8 @@ use of them is here.
 
 from cxrlib.study.arms import by_experiment, ensure, every, folder, inputs, run_folder, train
 from cxrlib.study.data import (
+    PREDICTED,
+    attention_of,
     cohort,
     everything,
     fingerprint,
@@ -22,6 +24,8 @@ from cxrlib.study.data import (
 )
 
 __all__ = [
+    "PREDICTED",
+    "attention_of",
     "by_experiment",
     "cohort",
     "ensure",

@@ -24,6 +24,10 @@ MOST = 40_000_000_000
 """Bytes of pixel caches that are kept: the paper's study at 768 px has half as many."""
 
 
+PREDICTED = "predicted lungs"
+"""The region of a real radiograph that the released network takes for lungs."""
+
+
 @functools.cache
 def cohort(profile):
     """Makes a profile's cohort: radiographs, targets and split.
@@ -314,6 +318,9 @@ def _fingerprint(profile, table, experiment):
 def lung_attention(profile, run):
     """Measures the heatmaps of a finished run against what is known of its test radiographs.
 
+    Of a real radiograph no more is known than the lungs as the released network outlines them, the
+    region `PREDICTED`; one in which it finds none is left out.
+
     Args:
         profile: The study's profile.
         run: One of its runs.
@@ -327,11 +334,40 @@ def lung_attention(profile, run):
     experiment = profile.experiment(run.experiment)
     table = radiographs(profile, experiment)
     test = table[table["split"] == "test"].reset_index(drop=True)
-    known = (regions(profile, experiment, row) for _, row in test.iterrows())
+    measure = _predicted if (test["path"] != "").any() else regions
+    known = (measure(profile, experiment, row) for _, row in test.iterrows())
     found = attention.lung_attention(run.heatmaps, test, known)
     for place, name in enumerate(("experiment", "arm", "architecture", "weights")):
         found.insert(place, name, run.info[name])
     return found
+
+
+def attention_of(trained):
+    """Averages how much of the heatmaps of several runs lies in the lungs.
+
+    Args:
+        trained: Pairs of a profile and a finished run of its.
+
+    Returns:
+        DataFrame as `attention.summary` returns it, by experiment, arm, seed and region; a
+        radiograph's augmented copies count as one.
+    """
+    from cxrlib.heatmaps import attention
+
+    by = ["experiment", "arm", "seed", "region"]
+    looked = [
+        lung_attention(profile, run).assign(seed=run.info["seed"]) for profile, run in trained
+    ]
+    radiograph = [*by, "file", "patient"]
+    table = pd.concat(looked).groupby(radiograph, sort=False)[list(attention.MEASURES)].mean()
+    return attention.summary(table.reset_index(), by)
+
+
+def _predicted(profile, experiment, row):
+    """Returns `PREDICTED` where an experiment's augmentation and treatment have put it."""
+    lungs = outline(_before_treatment(profile, experiment, row))
+    placed = images.place(lungs, experiment.treatment, lungs)
+    return {PREDICTED: placed} if lungs.any() else {}
 
 
 def version(package):
