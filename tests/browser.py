@@ -12,6 +12,15 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOT_PAGES = {"genindex.html", "search.html", "py-modindex.html"}
 """Made by Sphinx, without content of ours."""
 
+WINDOWS = {
+    "wide": (1280, "light", {}),
+    "narrow": (390, "light", {"rules": {"color-contrast": {"enabled": False}}}),
+    "dark": (1280, "dark", {"runOnly": ["color-contrast"]}),
+}
+"""Windows that every page is opened in: width in pixels, colour scheme, and what is asked of axe
+there. Colours hang on the scheme alone and all else on the width alone, so nothing is asked twice:
+contrast takes most of axe's time."""
+
 LOOK = """async () => {
     const images = Array.from(document.images).filter(image => image.hasAttribute("src"));
     for (const image of images) { image.loading = "eager"; }
@@ -109,8 +118,8 @@ def pale_under_the_pointer(page):
     return [f"under the pointer, {line}" for line in found]
 
 
-def faults(page):
-    """Returns a line for each fault of a page that has arrived."""
+def faults(page, asked):
+    """Returns a line for each fault of a page that has arrived; `asked` as in `WINDOWS`."""
     seen = page.evaluate(LOOK)
     found = [f"image does not show: {one['name']}" for one in seen["images"] if one["broken"]]
     found += [f"image without alt text: {one['name']}" for one in seen["images"] if one["unnamed"]]
@@ -118,16 +127,15 @@ def faults(page):
         found.append(f"{seen['overflow']} px wider than the window")
     if seen["headless"]:
         found.append(f"{seen['headless']} rows of tables without a header")
-    return found + violations(page) + pale_under_the_pointer(page)
+    found += violations(page, **asked)
+    return found if "rules" in asked else found + pale_under_the_pointer(page)
 
 
-def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
-    """Opens every page of the book and says what is wrong with it.
+def problems(html_folder):
+    """Opens every page of the book in each of `WINDOWS` and says what is wrong with it.
 
     Args:
         html_folder: The built book, `_build/html`.
-        widths: Widths of the window to try, in pixels.
-        schemes: Colour schemes to try.
 
     Returns:
         One line a fault: console and page errors, failed and outside requests, images that do not
@@ -137,16 +145,15 @@ def problems(html_folder, widths=(1280, 390), schemes=("light", "dark")):
     """
     found = []
     with sync_playwright() as playwright:
-        for width in widths:
-            for scheme in schemes:
-                with window(playwright, width, scheme) as page:
-                    where = [""]
-                    listen(page, lambda fault, where=where: found.append(where[0] + fault))
-                    for path in pages(html_folder):
-                        name = path.relative_to(Path(html_folder).resolve())
-                        where[0] = f"{name} ({width} px, {scheme}): "
-                        page.goto(path.as_uri(), wait_until="load")
-                        found.extend(where[0] + fault for fault in faults(page))
+        for width, scheme, asked in WINDOWS.values():
+            with window(playwright, width, scheme) as page:
+                where = [""]
+                listen(page, lambda fault, where=where: found.append(where[0] + fault))
+                for path in pages(html_folder):
+                    name = path.relative_to(Path(html_folder).resolve())
+                    where[0] = f"{name} ({width} px, {scheme}): "
+                    page.goto(path.as_uri(), wait_until="load")
+                    found.extend(where[0] + fault for fault in faults(page, asked))
     return found
 
 
@@ -163,11 +170,7 @@ def screenshots(html_folder, out_folder):
     written = []
     Path(out_folder).mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        for name, width, scheme in [
-            ("wide", 1280, "light"),
-            ("narrow", 390, "light"),
-            ("dark", 1280, "dark"),
-        ]:
+        for name, (width, scheme, _) in WINDOWS.items():
             with window(playwright, width, scheme) as page:
                 for path in pages(html_folder):
                     stem = "-".join(path.relative_to(Path(html_folder).resolve()).parts)
