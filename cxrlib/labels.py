@@ -140,9 +140,13 @@ def split_label(split):
     return SPLIT_LABELS.get(split, f"split by patient, {split}")
 
 
-def minutes(seconds):
-    """Writes how long something took."""
-    return f"{seconds:.0f}\u00a0s" if seconds < 120 else f"{seconds / 60:.0f}\u00a0min"
+def span(seconds):
+    """Writes a time as one would say it."""
+    for unit, size, below in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
+        if seconds < below * size:
+            n = max(round(seconds / size), 1)
+            return f"{n} {unit if n > 1 else unit[:-1]}"
+    return f"{round(seconds / 86400)} days"
 
 
 def size(count):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cxrlib import files
 from cxrlib.errors import InputError
+from cxrlib.labels import span
 from cxrlib.study import arms, data, experiments, packing, runs
 
 _WORDS = {
@@ -76,7 +77,7 @@ def lines(profile, tasks, total, at_once):
         longest = max(max(known), sum(known) / min(at_once, len(known)))
         unknown = len(tasks) - len(known)
         rest = f"; of {unknown} of them none tells" if unknown else ""
-        told.append(f"Roughly {_span(longest)} of training, as earlier runs here took{rest}")
+        told.append(f"Roughly {span(longest)} of training, as earlier runs here took{rest}")
     return told
 
 
@@ -201,12 +202,3 @@ def _seconds(profile, experiment, arm, epochs, paces):
         return None
     passes = profile.schedule(experiment, arm.architecture).passes_per_epoch
     return pace * epochs * passes * int((table["split"] == "train").sum())
-
-
-def _span(seconds):
-    """Writes a time as one would say it."""
-    for unit, size, below in (("seconds", 1, 90), ("minutes", 60, 90), ("hours", 3600, 48)):
-        if seconds < below * size:
-            n = max(round(seconds / size), 1)
-            return f"{n} {unit if n > 1 else unit[:-1]}"
-    return f"{round(seconds / 86400)} days"

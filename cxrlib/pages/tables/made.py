@@ -9,11 +9,11 @@ from cxrlib.labels import (
     UNTRAINED,
     listed,
     measure_label,
-    minutes,
     number,
     plain,
     run_label,
     signed,
+    span,
     split_label,
 )
 from cxrlib.networks import ARCHITECTURES
@@ -39,7 +39,7 @@ def arms(runs):
                 "Epochs": f"{info['epochs']}/{info['schedule']['epochs']}" if finished else "–",
                 "Best": str(info["best_epoch"]) if finished else "–",
                 "Images an epoch": f"{info['images_per_epoch']:,}" if finished else "–",
-                "Training": minutes(info["training_seconds"]) if finished else "–",
+                "Training": span(info["training_seconds"]) if finished else "–",
             }
         )
     return pd.DataFrame(rows)
