@@ -4,9 +4,6 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from cxrlib import metrics, study
 from cxrlib.targets import TARGETS
@@ -49,6 +46,10 @@ def origin(profile, experiment, arm):
         measured: "undefined: one source", or "the same as COVID" where a target settles the source
         and the source the target.
     """
+    from sklearn.linear_model import LogisticRegression  # a quarter of a second
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     from cxrlib.networks import training  # seconds: Keras comes with it
 
     table = study.radiographs(profile, experiment)
