@@ -235,7 +235,7 @@ def test_a_sweep_and_an_occlusion_measure_every_run_and_find_them_again(tiny, pr
     assert {"lungs", "marks"} <= set(seen["region"])
     covered = pd.concat(shortcuts.occlusion(tiny, ("lungs", "not-border")))
     assert set(covered["cover"]) == {"lungs", "not-border"}
-    assert set(covered["target"]) == {*TARGETS, "origin"}
+    assert set(covered["target"]) == {*TARGETS, "origin", "origin, untrained"}
     told = covered[covered["target"] == "origin"]
     assert len(told) == 2
     assert told["value"].between(0, 1).all()

@@ -107,7 +107,8 @@ def occlusion(measured):
             note = runs_of["note"].fillna("").iloc[0]
             row[target] = note or ranged(*ends)
         rows.append(row)
-    return pd.DataFrame(rows).rename(columns={"origin": "Origin"})
+    titles = {"origin": "Origin", "origin, untrained": "Origin, untrained"}
+    return pd.DataFrame(rows).rename(columns=titles)
 
 
 def over_seeds(measured, columns):
