@@ -46,11 +46,11 @@ def origin(profile, experiment, arm, trained=True):
         trained: False asks a network of that architecture before its first step.
 
     Returns:
-        Dict as a row of `Run.metrics`: target "origin" or "origin, untrained", metric "auc", value (each source against
-        the others in the test radiographs, and the mean), low and high (averaged likewise, so
-        rather too wide than too narrow), n (patients); and note, which is "" unless nothing was
-        measured: "undefined: one source", or "the same as COVID" where a target settles the source
-        and the source the target.
+        Dict as a row of `Run.metrics`: target "origin" or "origin, untrained", metric "auc", value
+        (each source against the others in the test radiographs, and the mean), low and high
+        (averaged likewise, so rather too wide than too narrow), n (patients); and note, which is ""
+        unless nothing was measured: "undefined: one source", or "the same as COVID" where a target
+        settles the source and the source the target.
     """
     from sklearn.linear_model import LogisticRegression  # a quarter of a second
     from sklearn.pipeline import make_pipeline
