@@ -9,6 +9,7 @@
 
 PYTHON  ?= python3
 PROFILE ?= profiles/quick.yml
+UV      ?= $(shell command -v uv)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: book pdf check test lab bench lock clean
@@ -33,13 +34,15 @@ lab: .venv/ready
 bench: .venv/ready
 	python -m benchmarks
 
+# uv installs in seconds what takes pip minutes; `make UV=` takes pip all the same.
 # "ready" is written last: an install that was cut starts again from nothing.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv --clear .venv \
 	  || { echo "Python's venv is needed (Debian: apt install python3-venv)"; exit 1; }
-	pip install --quiet --require-hashes --requirement requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv \
+	  $(or $(UV),python -m) pip install --quiet --require-hashes --requirement requirements.lock
 	pip install --quiet --no-deps --no-build-isolation --editable .
 	mkdir -p .venv/etc/jupyter
 	ln -s ../../../notebooks/jupyter_lab_config.json .venv/etc/jupyter

@@ -19,7 +19,7 @@ def made_up(share, seeds=4, places=8):
             gap = 0.4 * tie + rng.normal(0, 0.01)
             for place in range(places):
                 marks = float(np.clip(share(gap, rng), 0, 1))
-                rows.append((seed, tie, gap, "Grad-CAM", place, marks, 0.4, np.nan))
+                rows.append((seed, tie, gap, "Grad-CAM", place, marks, 0.4, np.nan, 0.3, 0.6))
     return pd.DataFrame(rows, columns=list(telling.COLUMNS))
 
 
@@ -49,7 +49,7 @@ def test_a_region_that_no_phantom_has_ranks_nothing():
 
 def test_the_table_has_a_row_a_kind_of_heatmap_and_where_it_lies():
     measured = made_up(lambda gap, rng: gap)
-    shares = {region: telling.shares(measured, region) for region in ("marks", "lungs")}
+    shares = {f"In {region}": telling.shares(measured, region) for region in ("marks", "lungs")}
     table = shown.heatmap_table(telling.ranked(measured, shown=(1, 8)), shares)
     assert table["Heatmap"].tolist() == ["Grad-CAM"]
     assert table.loc[0, "In lungs"] == "40 %"
@@ -66,5 +66,6 @@ def test_every_kind_of_heatmap_is_measured_and_no_network_twice(tiny, tmp_path):
     assert set(found["method"]) == set(heatmaps.METHODS)
     assert (found.groupby("method").size() == 8).all()
     assert found["lungs"].notna().any() and found["gap"].nunique() == 1
+    assert found["deleted"].notna().any() and found["inserted"].notna().any()
     said = list(telling.measure(once, path, ties=(0.0, 1.0), **asked))
     assert said == [f"seed {once.seed}, tie 0.0"]

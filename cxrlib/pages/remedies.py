@@ -15,6 +15,9 @@ from cxrlib.shortcuts.remedies import ON_REAL, REAL, REMEDIES
 TIED = ("marks", "source")
 """Shortcuts that are shown beside no shortcut at all."""
 
+UNCROPPED = ("marks between the lungs", "devices")
+"""Shortcuts that no crop to the lungs takes away."""
+
 MENDED = 0.2
 """A gap is mended where its interval ends below this share of the gap without a remedy."""
 
@@ -30,12 +33,12 @@ def verdicts(effects):
         effects: As `shortcuts.remedies.effects` returns it.
 
     Returns:
-        Dict: "marks" and "source" -> what the remedies that mend it are called (the 95 % interval
-        of the gap over seeds ends below `MENDED` of the gap without a remedy), and "costs" ->
-        those that lower the AUC where nothing is tied (interval without 0).
+        Dict: each shortcut that was measured -> what the remedies that mend it are called (the 95 %
+        interval of the gap over seeds ends below `MENDED` of the gap without a remedy), and "costs"
+        -> those that lower the AUC where nothing is tied (interval without 0).
     """
     found = {}
-    for shortcut in TIED:
+    for shortcut in set(effects["shortcut"]) - {"nothing"}:
         gaps = _over(effects, shortcut, "gap")
         most = MENDED * gaps.loc[_WITHOUT, "mean"]
         mends = gaps.index[gaps["high"] < most]
@@ -45,21 +48,24 @@ def verdicts(effects):
     return found | {"costs": [REMEDIES[name].says for name in dear if name not in _CONTROLS]}
 
 
-def table(effects):
+def table(effects, shortcuts=TIED):
     """Tabulates what is left of a score with each remedy.
 
     Args:
         effects: As `shortcuts.remedies.effects` returns it.
+        shortcuts: Those that are shown.
 
     Returns:
-        A row a remedy: AUC where nothing is tied; AUC without the shortcut, and the gap, where
-        marks and where sources are tied. Means over seeds with 95 % intervals; "–" where not run.
+        A row a remedy that was tried with any of them: AUC where nothing is tied; AUC without each
+        shortcut, and the gap, where it is tied. Means over seeds with 95 % intervals; "–" where not
+        run.
     """
     columns = {"AUC, nothing tied": _over(effects, "nothing", "random")}
-    for shortcut in TIED:
+    for shortcut in shortcuts:
         columns[f"{shortcut.capitalize()}: AUC without"] = _over(effects, shortcut, "random")
         columns[f"{shortcut.capitalize()}: gap"] = _over(effects, shortcut, "gap")
-    return _tabulated(REMEDIES, columns)
+    asked = set(effects.loc[effects["shortcut"].isin(shortcuts), "remedy"])
+    return _tabulated([name for name in REMEDIES if name in asked], columns)
 
 
 def figure(effects):
@@ -153,16 +159,38 @@ def carried_figure(table):
     return closed(drawn)
 
 
+def transfer_table(measured, by, columns):
+    """Tabulates how networks answer about radiographs that may be unlike those they learnt from.
+
+    Args:
+        measured: As `shortcuts.transfer.read` returns it.
+        by: Dict of title -> column that tells the rows apart.
+        columns: Dict of title -> (target, "auc" or "right").
+
+    Returns:
+        A row each: means over seeds with 95 % intervals over seeds, "–" where there is none.
+    """
+    rows, names = [], list(by.values())
+    for key, part in measured.groupby(names, sort=False):
+        row = dict(zip(by, key))
+        for title, (target, measure) in columns.items():
+            own = part[part["target"] == target].dropna(subset=[measure])
+            averages = over_seeds(own.assign(of=0), measure, ["of"])
+            row[title] = _cell(averages, 0, least=0)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def heatmap_table(ranked, shares):
     """Tabulates which kinds of heatmap put networks in the order of their shortcut gaps.
 
     Args:
         ranked: As `shortcuts.telling.ranked` returns it.
-        shares: Dict of region -> mean share of the energy by method, as `telling.shares`.
+        shares: Dict of title -> a mean by method, as `telling.shares` returns it.
 
     Returns:
         A row a method, the best first: rank correlation with each number of heatmaps shown (95 %
-        intervals with the most), and the mean share of the energy in each region, per cent.
+        intervals with the most), and each mean, per cent.
     """
     most, rows = ranked["shown"].max(), []
     best_first = ranked[ranked["shown"] == most].sort_values("rank", ascending=False)
@@ -170,7 +198,7 @@ def heatmap_table(ranked, shares):
         part = ranked[ranked["method"] == method].set_index("shown")
         few = {f"{n} shown": f"{part.loc[n, 'rank']:.2f}" for n in part.index if n != most}
         last = {f"{most} shown": ranged(*part.loc[most, ["rank", "low", "high"]])}
-        own = {f"In {region}": f"{100 * of[method]:.0f} %" for region, of in shares.items()}
+        own = {title: f"{100 * of[method]:.0f} %" for title, of in shares.items()}
         rows.append({"Heatmap": method, **few, **last, **own})
     return pd.DataFrame(rows)
 
@@ -187,12 +215,15 @@ def _tabulated(names, columns):
 def _over(effects, shortcut, measure):
     """Averages a measure over seeds: a row a remedy with mean, low and high."""
     own = effects[effects["shortcut"] == shortcut]
-    return over_seeds(own, measure, ["remedy"]).set_index("remedy")
+    found = over_seeds(own, measure, ["remedy"]).set_index("remedy")
+    if measure in ("tied", "random"):  # AUCs, which Student's interval may leave
+        found[["low", "high"]] = found[["low", "high"]].clip(0, 1)
+    return found
 
 
-def _cell(averages, name):
+def _cell(averages, name, least=-1):
     if name not in averages.index:
         return "–"
     mean, low, high = averages.loc[name, ["mean", "low", "high"]]
-    low, high = np.clip([low, high], -1, 1)
+    low, high = np.clip([low, high], least, 1)
     return ranged(mean, low, high) if np.isfinite(low) else f"{mean:.2f}"

@@ -14,11 +14,15 @@ from scipy.stats import rankdata
 
 from cxrlib import columns, heatmaps, metrics
 from cxrlib.columns import number, one_of, whole
+from cxrlib.heatmaps import removal
 from cxrlib.shortcuts import growing, remedies
 from cxrlib.shortcuts.ties import TIES
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
 REGIONS = ("marks", "lungs", "lesions")
+
+CURVES = ("deleted", "inserted")
+"""What `removal.curves` returns."""
 
 EXPLAINED = 10
 """Phantoms of each group that are explained, with marks as in training."""
@@ -33,6 +37,7 @@ COLUMNS = {
     "seed": whole(), "tie": number(0, 1), "gap": number(-1, 1),
     "method": one_of(*heatmaps.METHODS), "place": whole(),
     **{region: number(0, 1, missing=True) for region in REGIONS},
+    **{curve: number(0, 1, missing=True) for curve in CURVES},
 }  # fmt: skip
 
 
@@ -42,9 +47,9 @@ def measure(profile, path, ties=TIES, n=remedies.TESTED, explained=EXPLAINED):
     Args:
         profile: A profile of phantoms, as `remedies.measure` takes it.
         path: The CSV file with a row a heatmap: seed, tie, gap (AUC, the mean of the five targets,
-            with marks as in training less with marks at random), method, place (which phantom), and
-            the share of the heatmap's energy in each of `REGIONS`. Networks that are there are not
-            trained again.
+            with marks as in training less with marks at random), method, place (which phantom), the
+            share of the heatmap's energy in each of `REGIONS`, and what `removal.curves` returns.
+            Networks that are there are not trained again.
         ties: Of marks to groups, in training.
         n: Test phantoms of each group.
         explained: Of these, how many of each group are explained.
@@ -87,7 +92,9 @@ def _measured(trial, tie, n, explained):
         for method, explain in heatmaps.METHODS.items():
             maps = explain(model, pixels, GROUP_TARGET[group])
             inside = [_inside(heatmap, one) for heatmap, one in zip(maps, known)]
-            parts.append(pd.DataFrame(inside).assign(method=method, place=rows.index))
+            curves = removal.curves(model.predict_on_batch, pixels, maps, GROUP_TARGET[group])
+            found = pd.DataFrame(inside).assign(method=method, place=rows.index)
+            parts.append(found.assign(**dict(zip(CURVES, np.round(curves, 4)))))
     return pd.concat(parts, ignore_index=True).assign(gap=aucs[0] - aucs[1])
 
 
@@ -162,6 +169,6 @@ def _ranks(values, gap, many, rng, weights):
     return ((x * y).sum(axis=1) / np.where(spread == 0, 1, spread))[:, None]
 
 
-def shares(measured, region):
-    """Averages the share of the energy in a region over all networks, by method: Series."""
-    return measured.groupby("method", sort=False)[region].mean()
+def shares(measured, column):
+    """Averages the share of the energy in a region, or a curve, over networks, by method."""
+    return measured.groupby("method", sort=False)[column].mean()
