@@ -15,7 +15,7 @@ from cxrlib.shortcuts.remedies import ON_REAL, REAL, REMEDIES
 TIED = ("marks", "source")
 """Shortcuts that are shown beside no shortcut at all."""
 
-UNCROPPED = ("marks between the lungs", "devices")
+UNCROPPED = ("marks between the lungs", "devices", "marks and source")
 """Shortcuts that no crop to the lungs takes away."""
 
 MENDED = 0.2
