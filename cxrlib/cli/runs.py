@@ -92,7 +92,9 @@ def keep(profile: ProfileFile = QUICK):
             say(path.relative_to(files.root()))
         looked += [(trial, run) for run in ended if run.finished]
     if looked and settings.cohort != "phantom":
-        files.write_csv(studies.attention_of(looked), kept / "lung-attention.csv")
+        path = kept / "lung-attention.csv"
+        files.write_csv(studies.attention_of(looked), path)
+        say(path.relative_to(files.root()))
 
 
 @app.command(rich_help_panel=PANEL)

@@ -15,8 +15,11 @@ from cxrlib.shortcuts.remedies import ON_REAL, REAL, REMEDIES
 TIED = ("marks", "source")
 """Shortcuts that are shown beside no shortcut at all."""
 
-UNCROPPED = ("marks between the lungs", "devices", "marks and source")
+UNCROPPED = ("marks between the lungs", "devices")
 """Shortcuts that no crop to the lungs takes away."""
+
+FIRMER = ("source, wholly", "marks and source")
+"""Shortcuts with the source that are firmer than the source in nine radiographs of ten."""
 
 MENDED = 0.2
 """A gap is mended where its interval ends below this share of the gap without a remedy."""

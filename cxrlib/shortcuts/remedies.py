@@ -59,6 +59,7 @@ SHORTCUTS = {
     "nothing": Shortcut({}),
     "marks": Shortcut({"mark_tie": TIE}),
     "source": Shortcut({"source_tie": TIE}),
+    "source, wholly": Shortcut({"source_tie": 1.0}),
     "marks and source": Shortcut({"mark_tie": TIE, "source_tie": TIE}),
     "marks between the lungs": Shortcut({"mark_tie": TIE}, at=BETWEEN_LUNGS),
     "devices": Shortcut({"device_tie": TIE}, known=("device",)),
