@@ -35,7 +35,8 @@ def copy_study(folder):
             "api", "experiments", "index.ipynb", "__pycache__", ".ipynb_checkpoints"
         )
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("Snakefile", "_config.yml"):
+    cited = ("CITATION.cff", "LICENSE", "LICENSE-text", "requirements.lock")
+    for name in ("Snakefile", "_config.yml", *cited):
         shutil.copy(ROOT / name, folder)
     return folder
 

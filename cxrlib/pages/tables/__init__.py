@@ -2,7 +2,7 @@
 
 Nothing here trains. Captions stand in the chapters: `Table(overall(runs), caption, "tab-x")`.
 
-scores      how networks scored
+scored      how networks scored
 looks       where they look, and what their answers hang on
 elsewhere   what they are worth on radiographs from elsewhere
 made        what a study was made of
@@ -29,7 +29,7 @@ from cxrlib.pages.tables.made import (
     setup,
     versions,
 )
-from cxrlib.pages.tables.scores import (
+from cxrlib.pages.tables.scored import (
     calibrations,
     differences,
     impossible,
