@@ -185,11 +185,13 @@ def test_what_the_heatmaps_showed_is_told_in_words(studied, monkeypatch):
     assert "on 15 radiographs, in two ways" in said
     assert "With 52 % of the layers random" in said
     assert "correlation of 0.90: they are more alike than the trained network's" in said
-    assert "With all of them random it is 0.30: about as alike as two different" in said
-    assert f"{cam}, has −0.05 when nothing but the output layer is random" in said
-    assert "the two are less alike than heatmaps of two different radiographs (0.25)" in said
+    assert "With all of them random it is 0.30: about as alike as those of two different" in said
+    assert f"With nothing but the output layer random, the heatmaps of {cam} and the" in said
+    assert (
+        "network's have a rank correlation of −0.05: they are less alike than heatmaps of" in said
+    )
     assert "guided saliency is 0.75: the two networks' heatmaps of one radiograph are more" in said
-    assert "one taught nonsense it is 0.50: about as alike as two radiographs'." in said
+    assert "one taught nonsense it is 0.50: about as alike as those of two radiographs." in said
     assert "Efficient, guided saliency (rank correlation 0.90, two radiographs 0.25)." in said
     assert f"no more alike than those of two different radiographs: {cam} (rank" in said
     monkeypatch.setattr(sanity, "cascades", lambda *asked: pd.DataFrame(rows[:4]))

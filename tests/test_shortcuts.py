@@ -167,7 +167,7 @@ def test_only_radiographs_with_marks_are_painted_over_and_moved(real, project, m
     lines = list(shortcuts.measure(real, project))
     assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
     covered = pd.read_csv(project / "occlusion.csv")
-    assert covered["note"].dropna().tolist() == ["undefined: one source"]
+    assert covered["note"].dropna().tolist() == 2 * ["undefined: one source"]
     found = pd.read_csv(project / "marks-changed.csv").query("experiment == 'A'")
     assert len(found) == (4 + len(marks.CHANGES)) * len(GROUPS) * len(TARGETS)
     assert set(found["change"]) == {"pasted", *marks.CHANGES}
