@@ -280,6 +280,16 @@ def refuse_odd(packed, most):
 
 
 _MEMBERS, _DEEPEST = 10**6, 32
+
+
+def zipped(path):
+    """Lists the names in a zip file; none where it is no zip file."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as packed:
+        return packed.namelist()
+
+
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 

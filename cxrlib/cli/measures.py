@@ -106,13 +106,20 @@ def shortcuts(
 ):
     """Measure what scores hang on: marks tied, pasted, painted over, moved, and parts covered."""
     from cxrlib import shortcuts as shortcut
+
+    _measured(shortcut.measure, profile)
+
+
+def _measured(measure, profile, name="", *more):
+    """Measures what is kept in results/, says each line of it, and then where it is kept."""
+    from cxrlib import shortcuts as shortcut
     from cxrlib.study import profiles
 
     settings = profiles.read(from_root(profile))
-    folder = shortcut.kept_in(settings)
-    for line in shortcut.measure(settings, folder):
+    path = shortcut.kept_in(settings) / name
+    for line in measure(settings, path, *more):
         say(line)
-    say(folder)
+    say(path)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -123,15 +130,9 @@ def remedies(
     profile: ProfileFile = Path("profiles/remedies.yml"),
 ):
     """Compare what mends a shortcut. Goes on where it was stopped."""
-    from cxrlib import shortcuts
     from cxrlib.shortcuts import remedies as remedy
-    from cxrlib.study import profiles
 
-    settings = profiles.read(from_root(profile))
-    path = shortcuts.kept_in(settings) / "remedies.csv"
-    for line in remedy.measure(settings, path, place):
-        say(line)
-    say(path)
+    _measured(remedy.measure, profile, "remedies.csv", place)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -142,15 +143,9 @@ def transfer(
     profile: ProfileFile = Path("profiles/remedies.yml"),
 ):
     """Ask networks of phantoms about radiographs, and the reverse. Goes on where it was stopped."""
-    from cxrlib import shortcuts
     from cxrlib.shortcuts import transfer as asked
-    from cxrlib.study import profiles
 
-    settings = profiles.read(from_root(profile))
-    path = shortcuts.kept_in(settings) / "transfer.csv"
-    for line in asked.measure(settings, path, place):
-        say(line)
-    say(path)
+    _measured(asked.measure, profile, "transfer.csv", place)
 
 
 @app.command(rich_help_panel=PANEL)
@@ -158,15 +153,9 @@ def heatmaps(
     profile: ProfileFile = Path("profiles/remedies.yml"),
 ):
     """Ask which kind of heatmap shows a shortcut, on phantoms. Goes on where it was stopped."""
-    from cxrlib import shortcuts
     from cxrlib.shortcuts import telling
-    from cxrlib.study import profiles
 
-    settings = profiles.read(from_root(profile))
-    path = shortcuts.kept_in(settings) / "heatmaps.csv"
-    for line in telling.measure(settings, path):
-        say(line)
-    say(path)
+    _measured(telling.measure, profile, "heatmaps.csv")
 
 
 @app.command(rich_help_panel=PANEL)

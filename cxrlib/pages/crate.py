@@ -5,17 +5,15 @@ in words that archives and search engines read what is in it, who made it, with 
 (Soiland-Reyes et al. 2022, https://doi.org/10.3233/DS-210053; https://w3id.org/ro/crate).
 """
 
-import dataclasses
 import io
 import platform
-import zipfile
 
 import yaml
 
 from cxrlib import files, study
 from cxrlib.errors import InputError
 from cxrlib.pages import book, notebooks
-from cxrlib.study import outlook, runs
+from cxrlib.study import outlook, profiles, runs
 
 METADATA = "ro-crate-metadata.json"
 LICENSES = {
@@ -41,7 +39,7 @@ def write(profile, path):
     """
     from rocrate.rocrate import ROCrate  # a second: what it downloads by comes with it
 
-    if path.exists() and not _is_crate(path):
+    if path.exists() and METADATA not in files.zipped(path):
         raise InputError(f"{path} is there and is no RO-Crate: give another name")
     left, _ = outlook.tasks(profile, notebooks.shown())
     pages = (files.root() / book.front(profile)).parent
@@ -100,14 +98,4 @@ def _tables(folder):
 
 def _settings(profile):
     """Writes a profile without the place of its radiographs, which is nobody else's."""
-    facts = dataclasses.asdict(profile) | {"data": ""}
-    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items()}
-    return yaml.safe_dump(plain, sort_keys=False)
-
-
-def _is_crate(path):
-    """Returns whether a file is a crate, and may be written over."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as packed:
-        return METADATA in packed.namelist()
+    return yaml.safe_dump(profiles.plain(profile) | {"data": ""}, sort_keys=False)

@@ -213,6 +213,5 @@ def _injected(history):
 
 def _changed(profile):
     """Returns what a profile says otherwise than the default, as papermill takes it."""
-    values, default = dataclasses.asdict(profile), dataclasses.asdict(profiles.Profile())
-    changed = {name: value for name, value in values.items() if value != default[name]}
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}
+    values, default = profiles.plain(profile), profiles.plain(profiles.Profile())
+    return {name: value for name, value in values.items() if value != default[name]}

@@ -278,8 +278,13 @@ def _simulated(table, seed, profile, shortcut):
     """Simulates the phantoms of a table."""
     at, size = shortcut.at, profile.image_size
     made = [simulate(row, seed, size, at) for _, row in table.iterrows()]
-    parts = (np.stack([getattr(one, part) for one in made]) for part in ("image", "lungs"))
-    return Cohort(table, *parts, shortcut.known)
+    return gathered(table, made)._replace(known=shortcut.known)
+
+
+def gathered(table, phantoms):
+    """Returns the `Cohort` of a table and its phantoms, row by row."""
+    parts = (np.stack([getattr(one, part) for one in phantoms]) for part in ("image", "lungs"))
+    return Cohort(table, *parts)
 
 
 def _measured(profile, remedy, trained, tests):

@@ -88,8 +88,7 @@ def co_infections(seed, size, n):
     asked = {"target": first, "also": second, "seed": seed}
     made = [phantom.simulate(int(index), size, **asked) for index in rows["index"]]
     truth = dict(zip(TARGETS, np.array([one.targets for one in made]).T))
-    parts = (np.stack([getattr(one, part) for one in made]) for part in ("image", "lungs"))
-    return remedies.Cohort(rows.assign(**truth), *parts)
+    return remedies.gathered(rows.assign(**truth), made)
 
 
 def _cohorts(profile, place, n):

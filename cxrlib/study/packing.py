@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 from cxrlib.errors import InputError, InputWarning, printable
-from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root
+from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root, zipped
 from cxrlib.study.runs import (
     COUNTS,
     ELSEWHERE,
@@ -67,10 +67,7 @@ def pack(folder, path):
 
 def _is_packed(path):
     """Returns whether a file is one that `pack` wrote, and may be written over."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as packed:
-        return any(_PLACE.fullmatch(name) for name in packed.namelist())
+    return any(_PLACE.fullmatch(name) for name in zipped(path))
 
 
 def look_into(path):

@@ -226,6 +226,12 @@ def _refuse_names(profile):
         raise InputError(f"more_seeds has {len(profile.more_seeds)} seeds: at most {_LONGEST}")
 
 
+def plain(profile):
+    """Returns a profile's parameters as YAML and papermill take them: a dict, its lists lists."""
+    values = dataclasses.asdict(profile)
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+
+
 def from_mapping(mapping):
     """Makes a profile from names and values.
 
