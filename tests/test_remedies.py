@@ -114,7 +114,7 @@ def test_every_way_to_learn_is_tested_with_the_shortcut_and_without(once, tmp_pa
     said = list(remedies.measure(once, path, shortcuts=shortcut, remedies=WAYS, n=3))
     assert said == [f"seed {once.seed}, marks and source: {name}" for name in WAYS]
     found = remedies.read(path)
-    assert len(found) == len(WAYS) * 2 * (len(TARGETS) + 1)
+    assert len(found) == len(WAYS) * len(remedies.VERSIONS) * (len(TARGETS) + 1)
     assert found["steps"].nunique() == 1
 
 

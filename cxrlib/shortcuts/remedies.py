@@ -29,8 +29,10 @@ from cxrlib import columns, images, metrics, phantom, study
 from cxrlib.columns import number, one_of, whole
 from cxrlib.errors import InputError
 from cxrlib.images import augment
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.shortcuts import external, growing
 from cxrlib.study import experiments
+from cxrlib.study.profiles import Profile
 from cxrlib.targets import GROUPS, TARGETS
 
 TIE = 0.9
@@ -75,8 +77,14 @@ THIRDS = 3
 PHANTOMS = 200
 """Phantoms of each group that a network of real radiographs begins on."""
 
+VERSIONS = ("tied", "random", "validation, tied", "validation, random")
+"""With the shortcut as in training, and without it: of new patients, and of others to choose by."""
+
 TESTED = 100
 """Phantoms of each group in a test."""
+
+VALIDATED = 50
+"""Phantoms of each group, with the shortcut and without it, by which a remedy could be chosen."""
 
 BALANCED = 10
 """Phantoms of each group, with marks and sources at random, to learn from beside the others."""
@@ -105,7 +113,17 @@ class Cohort(NamedTuple):
         return self._replace(pixels=np.stack([*map(picture, self.pixels, self.lungs)]))
 
 
-def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
+class Course(NamedTuple):
+    """How every network of a comparison learns: a trial of the profile, steps, and what it is."""
+
+    profile: Profile
+    steps: int
+    architecture: str = "efficient"
+
+
+def measure(
+    profile, path, place=None, shortcuts=None, remedies=None, n=TESTED, architecture="efficient"
+):
     """Trains a network a seed, shortcut and remedy, and measures what is left of its score.
 
     Args:
@@ -116,6 +134,7 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
         shortcuts: Keys of `SHORTCUTS`, or `REAL` alone; None: all that the profile has.
         remedies: Keys of `REMEDIES`; None: all, or those of `ON_REAL`.
         n: Test phantoms of each group.
+        architecture: Of the networks; a deep one takes as many steps as Efficient.
 
     Yields:
         A line that says what was measured.
@@ -130,7 +149,8 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
     done = growing.begin(path, COLUMNS, profile, new_patients=new_patients)
     for trial in profile.trials:
         for shortcut in shortcuts:
-            there = set(done.query("seed == @trial.seed and shortcut == @shortcut")["remedy"])
+            facts = {"shortcut": shortcut, "architecture": architecture, "seed": trial.seed}
+            there = set(done[(done[[*facts]] == [*facts.values()]).all(axis=1)]["remedy"])
             missing = [name for name in remedies if name not in there]
             if not missing:
                 continue
@@ -139,10 +159,10 @@ def measure(profile, path, place=None, shortcuts=None, remedies=None, n=TESTED):
             else:
                 trained, tests = real(trial, place)
             for name in missing:
-                facts = {"shortcut": shortcut, "remedy": name, "seed": trial.seed}
-                rows = _measured(trial, REMEDIES[name], trained, tests)
-                done = growing.add(done, rows.assign(**facts), path)
-                yield "seed {seed}, {shortcut}: {remedy}".format(**facts)
+                course = Course(trial, _steps(trial, trained), architecture)
+                rows = _measured(course, REMEDIES[name], trained, tests)
+                done = growing.add(done, rows.assign(remedy=name, **facts), path)
+                yield f"seed {trial.seed}, {shortcut}: {name}"
 
 
 def named(profile, place):
@@ -182,17 +202,19 @@ def effects(measured, target="all"):
         target: Whose AUC; "all": the mean of the five.
 
     Returns:
-        DataFrame, a row a shortcut, remedy and seed: tied and random (AUC with the shortcut as in
-        training and without it), gap (tied less random), closed (how much smaller the gap is than
-        without a remedy) and gained (how much higher the AUC without the shortcut; where nothing is
-        tied, what the remedy costs, if it is negative).
+        DataFrame, a row an architecture, shortcut, remedy and seed: `VERSIONS`, tied and random
+        among them (AUC with the shortcut as in training and without it; NaN where not asked), gap
+        (tied less random), closed (how much smaller the gap is than without a remedy) and gained
+        (how much higher the AUC without the shortcut; where nothing is tied, what the remedy costs,
+        if it is negative).
     """
-    keys = ["shortcut", "remedy", "seed"]
+    keys = ["architecture", "shortcut", "remedy", "seed"]
     asked = measured[measured["target"] == target]
     table = asked.pivot(index=keys, columns="version", values="auc").reset_index()
     table["gap"] = table["tied"] - table["random"]
-    without = table[table["remedy"] == next(iter(REMEDIES))].set_index(["shortcut", "seed"])
-    base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[["shortcut", "seed"]]))
+    of = ["architecture", "shortcut", "seed"]
+    without = table[table["remedy"] == next(iter(REMEDIES))].set_index(of)
+    base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[of]))
     table["closed"] = base["gap"].to_numpy() - table["gap"]
     table["gained"] = table["random"] - base["random"].to_numpy()
     return table.rename_axis(columns=None)
@@ -207,27 +229,41 @@ def cohorts(profile, shortcut, n=TESTED):
         n: Test phantoms of each group.
 
     Returns:
-        The training `Cohort`, and a dict of version -> test `Cohort`: "tied" (the shortcut as in
-        training), "random" (the same patients without it), and "balanced", others, of which
-        `BALANCED` of each group are there to retrain with.
+        The training `Cohort`, and a dict of version -> `Cohort`: "tied" (new patients, the shortcut
+        as in training), "random" (the same patients without it); "validation, tied" and
+        "validation, random", the same of other patients, `VALIDATED` of each group; and "balanced",
+        others again, without the shortcut: `BALANCED` of each group are there to learn from.
     """
-    train, other, third = seeds(profile)
-    each = dict.fromkeys(profile.counts, n)
-    few = dict.fromkeys(profile.counts, BALANCED)
-    tests = {
-        "tied": phantom.table(each, seed=other, **shortcut.ties),
-        "random": phantom.table(each, seed=other),
-        "balanced": phantom.table(few, seed=third),
+    of = populations(profile)
+    asked = {
+        "tied": (n, of.test, shortcut.ties),
+        "random": (n, of.test, {}),
+        "validation, tied": (VALIDATED, of.validation, shortcut.ties),
+        "validation, random": (VALIDATED, of.validation, {}),
+        "balanced": (BALANCED, of.more, {}),
     }
-    of = dict.fromkeys(tests, other) | {"balanced": third}
-    made = {name: _simulated(table, of[name], profile, shortcut) for name, table in tests.items()}
-    table = phantom.table(profile.counts, seed=train, **shortcut.ties)
-    return _simulated(table, train, profile, shortcut), made
+    tests = {}
+    for name, (each, seed, ties) in asked.items():
+        table = phantom.table(dict.fromkeys(profile.counts, each), seed=seed, **ties)
+        tests[name] = _simulated(table, seed, profile, shortcut)
+    table = phantom.table(profile.counts, seed=of.train, **shortcut.ties)
+    return _simulated(table, of.train, profile, shortcut), tests
 
 
-def seeds(profile):
-    """Returns the simulated populations of a seed: to train, to test, and to learn more from."""
-    return tuple(3 * profile.seed + k for k in range(3))
+class Populations(NamedTuple):
+    """The simulated populations of a seed, each named by its own seed; no patient is in two."""
+
+    train: int
+    test: int
+    more: int
+    validation: int
+    untied: int
+
+
+def populations(profile):
+    """Returns the `Populations` of a trial."""
+    own = 3 * profile.seed
+    return Populations(own, own + 1, own + 2, own + 20_000_000, own + 10_000_000)
 
 
 def simulate(row, seed, size, at=None):
@@ -287,21 +323,24 @@ def gathered(table, phantoms):
     return Cohort(table, *parts)
 
 
-def _measured(profile, remedy, trained, tests):
+def _steps(profile, trained):
+    return profile.epochs * len(trained.table) // profile.batch_size
+
+
+def _measured(course, remedy, trained, tests):
     """Trains one network, and returns its AUCs: version, target, auc, steps and seconds."""
     seen = {name: one.made(remedy.picture) for name, one in {"": trained, **tests}.items()}
-    steps = profile.epochs * len(trained.table) // profile.batch_size
     started = time.perf_counter()
-    answer = remedy.learn(seen.pop(""), seen["balanced"], remedy, profile, steps)
+    answer = remedy.learn(seen.pop(""), seen["balanced"], remedy, course)
     took = time.perf_counter() - started
     rows = []
-    for version in ("tied", "random"):
+    for version in (name for name in VERSIONS if name in seen):
         truth = seen[version].table[list(TARGETS)].to_numpy()
         found = metrics.aucs(truth, answer(seen[version].pixels))
         rows += [(version, target, auc) for target, auc in found.items()]
     # Of a target that all or none of the radiographs have, nothing is said.
     table = pd.DataFrame(rows, columns=["version", "target", "auc"]).dropna()
-    return table.assign(steps=steps, seconds=round(took, 1))
+    return table.assign(steps=course.steps, seconds=round(took, 1))
 
 
 def cells(cohort):
@@ -318,24 +357,24 @@ def evenly(cells):
 # How networks learn: each returns a function of pixels that returns probabilities (n, 5).
 
 
-def fit(cohort, remedy, profile, steps):
+def fit(cohort, remedy, course):
     """Trains on the answers alone, with a remedy's draws and weights: returns the network."""
-    model, weight = _network(profile, steps), remedy.weigh(cells(cohort))
-    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+    model, weight = _network(course), remedy.weigh(cells(cohort))
+    for rows, batch, targets in _batches(cohort, remedy, course):
         model.train_on_batch(batch, targets, sample_weight=weight[rows])
     return model
 
 
-def _plain(cohort, balanced, remedy, profile, steps):
+def _plain(cohort, balanced, remedy, course):
     # Trains on the answers alone. (As a default its docstring would be a second one of `learn`.)
-    return _answers(fit(cohort, remedy, profile, steps))
+    return _answers(fit(cohort, remedy, course))
 
 
-def _worst_cells(cohort, balanced, remedy, profile, steps):
+def _worst_cells(cohort, balanced, remedy, course):
     """GroupDRO: what counts most is the cell that does worst (Sagawa et al. 2020)."""
-    model, cell = _network(profile, steps), cells(cohort)
+    model, cell = _network(course), cells(cohort)
     share = np.full(cell.max() + 1, 1 / (cell.max() + 1))
-    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+    for rows, batch, targets in _batches(cohort, remedy, course):
         said = np.clip(model.predict_on_batch(batch), 1e-6, 1 - 1e-6)
         loss = -np.mean(targets * np.log(said) + (1 - targets) * np.log(1 - said), axis=1)
         there, place = np.unique(cell[rows], return_inverse=True)
@@ -347,7 +386,7 @@ def _worst_cells(cohort, balanced, remedy, profile, steps):
     return _answers(model)
 
 
-def _last_layer(cohort, balanced, remedy, profile, steps):
+def _last_layer(cohort, balanced, remedy, course):
     """Retrains the last layer on radiographs without the shortcut (DFR; Kirichenko et al. 2023)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -355,8 +394,8 @@ def _last_layer(cohort, balanced, remedy, profile, steps):
 
     from cxrlib.networks.backend import keras
 
-    model = _network(profile, steps)
-    for _, batch, targets in _batches(cohort, remedy, profile, steps):
+    model = _network(course)
+    for _, batch, targets in _batches(cohort, remedy, course):
         model.train_on_batch(batch, targets)
     pooled = _answers(keras.Model(model.input, model.layers[-1].input))
     features = pooled(balanced.pixels)
@@ -374,13 +413,13 @@ def _last_layer(cohort, balanced, remedy, profile, steps):
     return answer
 
 
-def _adversary(cohort, balanced, remedy, profile, steps):
+def _adversary(cohort, balanced, remedy, course):
     """Unlearns what is known: an adversary reads it, its gradient reversed (Ganin 2016)."""
     from cxrlib.networks.backend import keras
 
     names = cohort.known
     codes = {name: cohort.table[name].astype("category").cat.codes.to_numpy() for name in names}
-    model = _network(profile, steps)
+    model = _network(course)
     pooled = model.layers[-1].input
     reversed_ = keras.layers.Lambda(lambda x: 2 * keras.ops.stop_gradient(x) - x)(pooled)
     hidden = keras.layers.Dense(64, activation="relu")(reversed_)
@@ -391,21 +430,21 @@ def _adversary(cohort, balanced, remedy, profile, steps):
     both = keras.Model(model.input, [model.output, *read])
     losses = ["binary_crossentropy", *["sparse_categorical_crossentropy"] * len(names)]
     both.compile(
-        _optimizer(profile, steps),
+        _optimizer(course),
         loss=losses,
         loss_weights=[1, *[STRENGTH] * len(names)],
         jit_compile=False,
     )
-    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+    for rows, batch, targets in _batches(cohort, remedy, course):
         both.train_on_batch(batch, [targets, *(codes[name][rows] for name in names)])
     return _answers(model)
 
 
-def _within_lungs(cohort, balanced, remedy, profile, steps):
+def _within_lungs(cohort, balanced, remedy, course):
     """Pays for energy of the last feature map outside the lungs (after Ross et al. 2017)."""
     from cxrlib.networks.backend import keras
 
-    model = _network(profile, steps)
+    model = _network(course)
     last = model.get_layer("pool").input
     edge = last.shape[1]
     outside = keras.Input((edge, edge, 1))
@@ -418,83 +457,84 @@ def _within_lungs(cohort, balanced, remedy, profile, steps):
     )([last, outside])
     both = keras.Model([model.input, outside], [model.output, energy])
     both.compile(
-        _optimizer(profile, steps),
+        _optimizer(course),
         loss=["binary_crossentropy", lambda _, share: share],
         loss_weights=[1, STRENGTH],
         jit_compile=False,
     )
     air = np.stack([~images.shrink(lungs, edge) for lungs in cohort.lungs])[..., None]
-    for rows, batch, targets in _batches(cohort, remedy, profile, steps):
+    for rows, batch, targets in _batches(cohort, remedy, course):
         given = [batch, air[rows].astype("float32")]
         both.train_on_batch(given, [targets, np.zeros(len(rows), "float32")])
     return _answers(model)
 
 
-def _begun_without(cohort, balanced, remedy, profile, steps):
+def _begun_without(cohort, balanced, remedy, course):
     """Begins on phantoms without the shortcut: half of the steps there, half on the cohort."""
-    seed, counts = 3 * profile.seed + 10_000_000, profile.counts
+    profile = course.profile
+    seed, counts = populations(profile).untied, profile.counts
     if profile.cohort != "phantom":
         counts = dict.fromkeys(counts, PHANTOMS)
     other = _simulated(phantom.table(counts, seed=seed), seed, profile, SHORTCUTS["nothing"])
     other = other.made(remedy.picture)
-    model = _network(profile, steps)
+    model = _network(course)
     for part in (other, cohort):
-        for _, batch, targets in _batches(part, remedy, profile, steps // 2):
+        for _, batch, targets in _batches(part, remedy, course._replace(steps=course.steps // 2)):
             model.train_on_batch(batch, targets)
     return _answers(model)
 
 
-def _with_others(cohort, balanced, remedy, profile, steps):
+def _with_others(cohort, balanced, remedy, course):
     """Learns from radiographs without the shortcut, too: a dataset that holds both."""
     table = pd.concat([cohort.table, balanced.table], ignore_index=True)
     pixels = np.concatenate([cohort.pixels, balanced.pixels])
     lungs = np.concatenate([cohort.lungs, balanced.lungs])
-    return _plain(Cohort(table, pixels, lungs, cohort.known), balanced, remedy, profile, steps)
+    return _plain(Cohort(table, pixels, lungs, cohort.known), balanced, remedy, course)
 
 
-def _one_choice(cohort, balanced, remedy, profile, steps):
+def _one_choice(cohort, balanced, remedy, course):
     """Chooses one of the four groups, and answers the five targets as its group does."""
     from cxrlib.networks.backend import keras
 
-    model, groups = _network(profile, steps), list(GROUPS)
+    model, groups = _network(course), list(GROUPS)
     logits = keras.layers.Dense(len(groups), activation="softmax")(model.layers[-1].input)
     model = keras.Model(model.input, logits)
     loss = "sparse_categorical_crossentropy"
-    model.compile(_optimizer(profile, steps), loss=loss, jit_compile=False)
+    model.compile(_optimizer(course), loss=loss, jit_compile=False)
     chosen = cohort.table["group"].map(groups.index).to_numpy()
-    for rows, batch, _ in _batches(cohort, remedy, profile, steps):
+    for rows, batch, _ in _batches(cohort, remedy, course):
         model.train_on_batch(batch, chosen[rows])
     answer = _answers(model)
     return lambda pixels: answer(pixels) @ np.array([*GROUPS.values()], np.float32)
 
 
-def _network(profile, steps):
-    """Returns Efficient from random weights, ready for its first step."""
+def _network(course):
+    """Returns a network from random weights, ready for its first step."""
     from cxrlib.networks import models
     from cxrlib.networks.backend import keras
 
-    keras.utils.set_random_seed(profile.seed)
-    model = models.build("efficient", profile.image_size)
-    model.compile(_optimizer(profile, steps), loss="binary_crossentropy", jit_compile=False)
+    keras.utils.set_random_seed(course.profile.seed)
+    model = models.build(course.architecture, course.profile.image_size)
+    model.compile(_optimizer(course), loss="binary_crossentropy", jit_compile=False)
     return model
 
 
-def _optimizer(profile, steps):
+def _optimizer(course):
     from cxrlib.networks.backend import keras
 
-    decay = keras.optimizers.schedules.CosineDecay(profile.learning_rate, steps)
+    decay = keras.optimizers.schedules.CosineDecay(course.profile.learning_rate, course.steps)
     return keras.optimizers.Adam(decay)
 
 
-def _batches(cohort, remedy, profile, steps):
+def _batches(cohort, remedy, course):
     """Draws batches: yields rows of the cohort, pixels and targets, as often as there are steps."""
-    rng = np.random.default_rng(profile.seed)
+    rng = np.random.default_rng(course.profile.seed)
     targets = cohort.table[list(TARGETS)].to_numpy(np.float32)
     group = cohort.table["group"].to_numpy()
     share = remedy.draw(cells(cohort))
     share = share / share.sum()
-    for _ in range(steps):
-        rows = rng.choice(len(targets), profile.batch_size, p=share)
+    for _ in range(course.steps):
+        rows = rng.choice(len(targets), course.profile.batch_size, p=share)
         batch = cohort.pixels[rows]
         for place, row in enumerate(rows):
             if remedy.ranges and (not remedy.copied or group[row] in remedy.copied):
@@ -592,6 +632,6 @@ has written down."""
 
 COLUMNS = {
     "shortcut": one_of(*SHORTCUTS, REAL), "remedy": one_of(*REMEDIES), "seed": whole(),
-    "version": one_of("tied", "random"), "target": one_of(*TARGETS, "all"),
-    "auc": number(0, 1), "steps": whole(1), "seconds": number(0),
+    "architecture": one_of(*ARCHITECTURES), "version": one_of(*VERSIONS),
+    "target": one_of(*TARGETS, "all"), "auc": number(0, 1), "steps": whole(1), "seconds": number(0),
 }  # fmt: skip

@@ -81,10 +81,10 @@ def _measured(trial, tie, n, explained):
     """Trains one network and explains phantoms whose marks are as in training."""
     trained, tests = remedies.cohorts(trial, remedies.Shortcut({"mark_tie": tie}), n)
     steps = trial.epochs * len(trained.table) // trial.batch_size
-    model = remedies.fit(trained, remedies.REMEDIES["none"], trial, steps)
+    model = remedies.fit(trained, remedies.REMEDIES["none"], remedies.Course(trial, steps))
     aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
     shown = tests["tied"].table.groupby("group", sort=False).head(explained)
-    _, seed, _ = remedies.seeds(trial)
+    seed = remedies.populations(trial).test
     parts = []
     for group, rows in shown.groupby("group", sort=False):
         known = [remedies.simulate(row, seed, trial.image_size) for _, row in rows.iterrows()]

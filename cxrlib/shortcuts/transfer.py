@@ -98,11 +98,11 @@ def _cohorts(profile, place, n):
         same = dict.fromkeys(profile.counts, remedies.PHANTOMS)
         made = dataclasses.replace(profile, **same)
     phantoms, tests = remedies.cohorts(made, remedies.SHORTCUTS["nothing"], n)
-    *_, third = remedies.seeds(profile)
+    more = remedies.populations(profile).more
     learnt = {"phantoms": phantoms}
     asked = {
         "phantoms": tests["random"],
-        "co-infections": co_infections(third, profile.image_size, n),
+        "co-infections": co_infections(more, profile.image_size, n),
     }
     if place:
         table = study.cohort(profile)
@@ -123,7 +123,7 @@ def _measured(profile, remedy, cohort, asked):
     """Trains one network, and measures its answers to all that are asked about."""
     steps = profile.epochs * sum(profile.counts.values()) // profile.batch_size
     started = time.perf_counter()
-    answer = remedy.learn(cohort, None, remedy, profile, steps)
+    answer = remedy.learn(cohort, None, remedy, remedies.Course(profile, steps))
     took = round(time.perf_counter() - started, 1)
     rows = []
     for name, one in asked.items():
