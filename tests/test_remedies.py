@@ -11,7 +11,7 @@ from cxrlib import images, phantom
 from cxrlib.errors import InputError
 from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
-from cxrlib.shortcuts import remedies
+from cxrlib.shortcuts import populations, remedies
 from cxrlib.targets import TARGETS
 
 
@@ -21,9 +21,9 @@ def once(tiny):
 
 
 def test_a_seed_has_phantoms_of_its_own_and_a_test_shows_the_same_patients_twice(once):
-    tied_marks = remedies.SHORTCUTS["marks"]
-    trained, tests = remedies.cohorts(once, tied_marks, 3)
-    other, _ = remedies.cohorts(dataclasses.replace(once, seed=once.seed + 1), tied_marks, 3)
+    tied_marks = populations.SHORTCUTS["marks"]
+    trained, tests = populations.cohorts(once, tied_marks, 3)
+    other, _ = populations.cohorts(dataclasses.replace(once, seed=once.seed + 1), tied_marks, 3)
     assert not (trained.pixels == other.pixels).all(axis=(1, 2, 3)).any()
     goes = trained.table["mark"] == trained.table["group"].map(TIED_MARK)
     assert goes.mean() > 0.7
@@ -31,25 +31,25 @@ def test_a_seed_has_phantoms_of_its_own_and_a_test_shows_the_same_patients_twice
     assert (tied.lungs == loose.lungs).all()
     assert tied.table["mark"].ne(loose.table["mark"]).any()
     assert tied.table["source"].equals(loose.table["source"])
-    assert len(tests["balanced"].table) == 4 * remedies.BALANCED
+    assert len(tests["balanced"].table) == 4 * populations.BALANCED
 
 
 def test_marks_between_the_lungs_outlive_a_crop_to_them():
-    survived = {at: 0 for at in (None, remedies.BETWEEN_LUNGS)}
+    survived = {at: 0 for at in (None, populations.BETWEEN_LUNGS)}
     rows = phantom.table({"covid": 6, "normal": 6}, mark_tie=1.0)
     for (_, row), at in itertools.product(rows.iterrows(), survived):
         marked, bare = (
-            remedies.simulate(row.replace(row["mark"], mark), 0, 96, at)
+            populations.simulate(row.replace(row["mark"], mark), 0, 96, at)
             for mark in (row["mark"], "none")
         )
         cropped = [images.crop_to_lungs(one.image, one.lungs) for one in (marked, bare)]
         survived[at] += (cropped[0] != cropped[1]).any()
-    assert survived[remedies.BETWEEN_LUNGS] == len(rows)
+    assert survived[populations.BETWEEN_LUNGS] == len(rows)
     assert survived[None] < len(rows) / 2
 
 
 def test_where_devices_go_with_the_group_the_same_patient_is_seen_with_another(once):
-    trained, tests = remedies.cohorts(once, remedies.SHORTCUTS["devices"], 3)
+    trained, tests = populations.cohorts(once, populations.SHORTCUTS["devices"], 3)
     goes = trained.table["device"] == trained.table["group"].map(phantom.TIED_DEVICE)
     assert goes.mean() > 0.7
     changed = tests["tied"].table["device"].ne(tests["random"].table["device"])
@@ -68,11 +68,11 @@ def test_a_cell_is_a_group_alike_in_all_that_somebody_wrote_down():
     table = pd.DataFrame(
         {"group": ["covid", "covid", "normal"], "mark": ["R", "R", "R"], "source": ["film"] * 3}
     )
-    cohort = remedies.Cohort(table, None, None)
-    assert remedies.cells(cohort).tolist() == [0, 0, 1]
+    cohort = populations.Cohort(table, None, None)
+    assert populations.cells(cohort).tolist() == [0, 0, 1]
     other = table.assign(source=["film", "digital", "film"])
-    assert len(set(remedies.cells(cohort._replace(table=other)))) == 3
-    assert len(set(remedies.cells(cohort._replace(table=other, known=("mark",))))) == 2
+    assert len(set(populations.cells(cohort._replace(table=other)))) == 3
+    assert len(set(populations.cells(cohort._replace(table=other, known=("mark",))))) == 2
 
 
 def test_an_image_cropped_to_the_lungs_keeps_them_and_loses_the_marks():
@@ -114,7 +114,7 @@ def test_every_way_to_learn_is_tested_with_the_shortcut_and_without(once, tmp_pa
     said = list(remedies.measure(once, path, shortcuts=shortcut, remedies=WAYS, n=3))
     assert said == [f"seed {once.seed}, marks and source: {name}" for name in WAYS]
     found = remedies.read(path)
-    assert len(found) == len(WAYS) * len(remedies.VERSIONS) * (len(TARGETS) + 1)
+    assert len(found) == len(WAYS) * len(populations.VERSIONS) * (len(TARGETS) + 1)
     assert found["steps"].nunique() == 1
 
 
@@ -138,11 +138,53 @@ def test_real_radiographs_need_new_patients_and_phantoms_none(once, tmp_path):
         next(remedies.measure(once, path, "data/covid-chestxray"))
 
 
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        ({"shortcuts": ["mark"]}, "no shortcut 'mark': expected one of nothing, marks"),
+        ({"remedies": ["C"]}, "no remedy 'C': expected one of none, copies"),
+        ({"architecture": "vgg"}, "no architecture 'vgg': expected one of densenet121"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_before_anything_is_simulated(once, tmp_path, asked, said):
+    with pytest.raises(InputError, match=said):
+        next(remedies.measure(once, tmp_path / "remedies.csv", **asked))
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.slow
+def test_a_deep_network_learns_beside_efficient_in_the_same_table(once, tmp_path):
+    path, asked = tmp_path / "remedies.csv", {"shortcuts": ["marks"], "remedies": ["none"], "n": 3}
+    for architecture in ("efficient", "resnet50"):
+        assert len(list(remedies.measure(once, path, architecture=architecture, **asked))) == 1
+    effects = remedies.effects(remedies.read(path))
+    assert effects["architecture"].tolist() == ["efficient", "resnet50"]
+    assert remedies.read(path)["steps"].nunique() == 1
+
+
+def test_validation_chooses_by_what_it_can_see():
+    rows = [
+        ("none", "validation, tied", 0.95), ("none", "validation, random", 0.6),
+        ("none", "tied", 0.95), ("none", "random", 0.61),
+        ("c", "validation, tied", 0.9), ("c", "validation, random", 0.88),
+        ("c", "tied", 0.9), ("c", "random", 0.86),
+        ("crop", "validation, tied", 0.9), ("crop", "validation, random", 0.87),
+        ("crop", "tied", 0.9), ("crop", "random", 0.87),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["remedy", "version", "auc"])
+    table = table.assign(target="all", architecture="efficient", shortcut="marks", seed=1)
+    found = remedies.chosen(remedies.effects(table)).set_index("by")
+    assert found["remedy"].to_dict() == {
+        "validation, tied": "none", "validation, random": "c", "random": "crop",
+    }  # fmt: skip
+    assert found.loc["validation, random", "random"] == 0.86
+
+
 def test_each_third_of_the_new_patients_is_tested_once_and_never_learnt_from(collections):
     profile, new = collections
     tested = []
     for trial in (dataclasses.replace(profile, seed=seed) for seed in range(3)):
-        trained, tests = remedies.real(trial, new)
+        trained, tests = populations.real(trial, new)
         third, others = tests["random"].table, tests["balanced"].table
         assert not set(third["file"]) & set(others["file"])
         assert set(trained.table["split"]) == {"train"}
@@ -161,7 +203,7 @@ def test_remedies_are_asked_of_real_radiographs(collections, tmp_path):
     assert said == [f"seed {profile.seed}, collections: {name}" for name in names]
     found = remedies.read(path)
     assert set(found["version"]) == {"tied", "random"} and found["steps"].nunique() == 1
-    assert set(found["shortcut"]) == {remedies.REAL}
+    assert set(found["shortcut"]) == {populations.REAL}
 
 
 def test_effects_are_taken_seed_by_seed_against_the_network_without_a_remedy():
@@ -173,7 +215,9 @@ def test_effects_are_taken_seed_by_seed_against_the_network_without_a_remedy():
         ("marks", "none", 2, "tied", 0.9), ("marks", "none", 2, "random", 0.9),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["shortcut", "remedy", "seed", "version", "auc"])
-    found = remedies.effects(table.assign(target="all")).set_index(["shortcut", "remedy", "seed"])
+    found = remedies.effects(table.assign(target="all", architecture="efficient")).set_index(
+        ["shortcut", "remedy", "seed"]
+    )
     assert found.loc[("marks", "none", 1), "gap"] == pytest.approx(0.3)
     assert found.loc[("marks", "c", 1), "closed"] == pytest.approx(0.2)
     assert found.loc[("marks", "c", 1), "gained"] == pytest.approx(0.2)
@@ -192,7 +236,7 @@ def made_up(seeds, gap):
                 rows.append((shortcut, remedy, seed, "tied", random + lost))
                 rows.append((shortcut, remedy, seed, "random", random))
     table = pd.DataFrame(rows, columns=["shortcut", "remedy", "seed", "version", "auc"])
-    return remedies.effects(table.assign(target="all"))
+    return remedies.effects(table.assign(target="all", architecture="efficient"))
 
 
 def test_a_remedy_mends_where_next_to_nothing_of_the_gap_is_left_and_costs_where_nothing_is_tied():
@@ -214,7 +258,9 @@ def on_real(seeds, gained):
             random = 0.5 + gained.get(remedy, 0) + 0.001 * seed
             rows += [(remedy, seed, "tied", 0.95), (remedy, seed, "random", random)]
     table = pd.DataFrame(rows, columns=["remedy", "seed", "version", "auc"])
-    return remedies.effects(table.assign(shortcut=remedies.REAL, target="COVID"), "COVID")
+    return remedies.effects(
+        table.assign(architecture="efficient", shortcut=populations.REAL, target="COVID"), "COVID"
+    )
 
 
 def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():

@@ -110,14 +110,14 @@ def shortcuts(
     _measured(shortcut.measure, profile)
 
 
-def _measured(measure, profile, name="", *more):
+def _measured(measure, profile, name="", *more, **options):
     """Measures what is kept in results/, says each line of it, and then where it is kept."""
     from cxrlib import shortcuts as shortcut
     from cxrlib.study import profiles
 
     settings = profiles.read(from_root(profile))
     path = shortcut.kept_in(settings) / name
-    for line in measure(settings, path, *more):
+    for line in measure(settings, path, *more, **options):
         say(line)
     say(path)
 
@@ -128,11 +128,19 @@ def remedies(
         Path | None, typer.Argument(help="New patients, where the profile is of real radiographs.")
     ] = None,
     profile: ProfileFile = Path("profiles/remedies.yml"),
+    shortcut: Annotated[
+        list[str] | None, typer.Option(help="Only this one; may be given again.")
+    ] = None,
+    remedy: Annotated[
+        list[str] | None, typer.Option(help="Only this one; may be given again.")
+    ] = None,
+    architecture: Annotated[str, typer.Option(help="What the networks are.")] = "efficient",
 ):
     """Compare what mends a shortcut. Goes on where it was stopped."""
-    from cxrlib.shortcuts import remedies as remedy
+    from cxrlib.shortcuts import remedies as tried
 
-    _measured(remedy.measure, profile, "remedies.csv", place)
+    only = {"shortcuts": shortcut, "remedies": remedy, "architecture": architecture}
+    _measured(tried.measure, profile, "remedies.csv", place, **only)
 
 
 @app.command(rich_help_panel=PANEL)

@@ -10,7 +10,8 @@ from scipy.stats import spearmanr
 from cxrlib.labels import ranged
 from cxrlib.pages.figures import closed, style
 from cxrlib.shortcuts import over_seeds
-from cxrlib.shortcuts.remedies import ON_REAL, REAL, REMEDIES
+from cxrlib.shortcuts.populations import REAL
+from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES
 
 TIED = ("marks", "source")
 """Shortcuts that are shown beside no shortcut at all."""
@@ -26,7 +27,6 @@ MENDED = 0.2
 
 _LOOKS = {"nothing": ("#767676", "s"), "marks": ("#332288", "o"), "source": ("#cc6677", "D")}
 _WITHOUT = next(iter(REMEDIES))
-_CONTROLS = (_WITHOUT, "border alone")
 
 
 def verdicts(effects):
@@ -45,10 +45,10 @@ def verdicts(effects):
         gaps = _over(effects, shortcut, "gap")
         most = MENDED * gaps.loc[_WITHOUT, "mean"]
         mends = gaps.index[gaps["high"] < most]
-        found[shortcut] = [REMEDIES[name].says for name in mends if name not in _CONTROLS]
+        found[shortcut] = [REMEDIES[name].says for name in mends if name not in CONTROLS]
     price = _over(effects, "nothing", "gained").drop(index=_WITHOUT)
     dear = price.index[price["high"] < 0]
-    return found | {"costs": [REMEDIES[name].says for name in dear if name not in _CONTROLS]}
+    return found | {"costs": [REMEDIES[name].says for name in dear if name not in CONTROLS]}
 
 
 def table(effects, shortcuts=TIED):
@@ -117,7 +117,7 @@ def helping(effects):
     """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0."""
     gained = _over(effects, REAL, "gained").drop(index=_WITHOUT)
     names = gained.index[gained["low"] > 0]
-    return [REMEDIES[name].says for name in names if name not in _CONTROLS]
+    return [REMEDIES[name].says for name in names if name not in CONTROLS]
 
 
 def carried(simulated, real, shortcut="source"):
@@ -137,7 +137,7 @@ def carried(simulated, real, shortcut="source"):
         name: _over(effects, which, "gained")["mean"]
         for name, effects, which in (("simulated", simulated, shortcut), ("real", real, REAL))
     }
-    table = pd.DataFrame(means).dropna().drop(index=[*_CONTROLS], errors="ignore")
+    table = pd.DataFrame(means).dropna().drop(index=[*CONTROLS], errors="ignore")
     rank, p = spearmanr(table["simulated"], table["real"])
     return table.rename_axis("remedy").reset_index(), float(rank), float(p)
 

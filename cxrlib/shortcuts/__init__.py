@@ -5,6 +5,8 @@ covers      networks are trained anew with the lungs covered, or all but the bor
 films       marks are pasted on real radiographs; those that they have are painted over and moved
 external    networks are tested on radiographs from elsewhere
 remedies    what is said to mend a shortcut is compared, on equal terms
+learning    the ways to learn that remedies take
+populations cohorts with a shortcut, and new patients without it
 telling     kinds of heatmap are compared: which of them shows how much hangs on marks
 retraining  networks are trained once more, on labels that mean nothing
 """

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from cxrlib import columns, heatmaps, metrics
 from cxrlib.columns import number, one_of, whole
 from cxrlib.heatmaps import removal
-from cxrlib.shortcuts import growing, remedies
+from cxrlib.shortcuts import growing, learning, populations, remedies
 from cxrlib.shortcuts.ties import TIES
 from cxrlib.targets import GROUP_TARGET, TARGETS
 
@@ -41,7 +41,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def measure(profile, path, ties=TIES, n=remedies.TESTED, explained=EXPLAINED):
+def measure(profile, path, ties=TIES, n=populations.TESTED, explained=EXPLAINED):
     """Trains a network a seed and tie, and measures where each kind of heatmap points.
 
     Args:
@@ -79,15 +79,15 @@ def read(path):
 
 def _measured(trial, tie, n, explained):
     """Trains one network and explains phantoms whose marks are as in training."""
-    trained, tests = remedies.cohorts(trial, remedies.Shortcut({"mark_tie": tie}), n)
+    trained, tests = populations.cohorts(trial, populations.Shortcut({"mark_tie": tie}), n)
     steps = trial.epochs * len(trained.table) // trial.batch_size
-    model = remedies.fit(trained, remedies.REMEDIES["none"], remedies.Course(trial, steps))
+    model = learning.fit(trained, remedies.REMEDIES["none"], learning.Course(trial, steps))
     aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
     shown = tests["tied"].table.groupby("group", sort=False).head(explained)
-    seed = remedies.populations(trial).test
+    seed = populations.of(trial).test
     parts = []
     for group, rows in shown.groupby("group", sort=False):
-        known = [remedies.simulate(row, seed, trial.image_size) for _, row in rows.iterrows()]
+        known = [populations.simulate(row, seed, trial.image_size) for _, row in rows.iterrows()]
         pixels = np.stack([one.image for one in known])
         for method, explain in heatmaps.METHODS.items():
             maps = explain(model, pixels, GROUP_TARGET[group])

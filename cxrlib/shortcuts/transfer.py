@@ -14,7 +14,7 @@ import pandas as pd
 
 from cxrlib import columns, metrics, phantom, study
 from cxrlib.columns import number, one_of, whole
-from cxrlib.shortcuts import external, growing, remedies
+from cxrlib.shortcuts import external, growing, learning, populations, remedies
 from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
@@ -32,7 +32,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def measure(profile, path, place=None, n=remedies.TESTED):
+def measure(profile, path, place=None, n=populations.TESTED):
     """Trains networks on phantoms, and on radiographs where a profile has them, and asks them all.
 
     Args:
@@ -81,24 +81,24 @@ def co_infections(seed, size, n):
         n: How many.
 
     Returns:
-        A `remedies.Cohort`.
+        A `populations.Cohort`.
     """
     first, second = CO_INFECTED
     rows = phantom.table({first: n}, seed=seed)
     asked = {"target": first, "also": second, "seed": seed}
     made = [phantom.simulate(int(index), size, **asked) for index in rows["index"]]
     truth = dict(zip(TARGETS, np.array([one.targets for one in made]).T))
-    return remedies.gathered(rows.assign(**truth), made)
+    return populations.gathered(rows.assign(**truth), made)
 
 
 def _cohorts(profile, place, n):
     """Returns what networks learn from, and what they are asked about: two dicts of cohorts."""
     made = profile
     if place:
-        same = dict.fromkeys(profile.counts, remedies.PHANTOMS)
+        same = dict.fromkeys(profile.counts, learning.PHANTOMS)
         made = dataclasses.replace(profile, **same)
-    phantoms, tests = remedies.cohorts(made, remedies.SHORTCUTS["nothing"], n)
-    more = remedies.populations(profile).more
+    phantoms, tests = populations.cohorts(made, populations.SHORTCUTS["nothing"], n)
+    more = populations.of(profile).more
     learnt = {"phantoms": phantoms}
     asked = {
         "phantoms": tests["random"],
@@ -116,14 +116,14 @@ def _cohorts(profile, place, n):
 def _read(table, profile):
     """Reads the radiographs of a table, whose marks and lungs are not asked for."""
     table = table.reset_index(drop=True).assign(copy=0, mark="none")
-    return remedies.Cohort(table, np.asarray(study.pixels(profile, experiments.A, table)), None)
+    return populations.Cohort(table, np.asarray(study.pixels(profile, experiments.A, table)), None)
 
 
 def _measured(profile, remedy, cohort, asked):
     """Trains one network, and measures its answers to all that are asked about."""
     steps = profile.epochs * sum(profile.counts.values()) // profile.batch_size
     started = time.perf_counter()
-    answer = remedy.learn(cohort, None, remedy, remedies.Course(profile, steps))
+    answer = remedy.learn(cohort, None, remedy, learning.Course(profile, steps))
     took = round(time.perf_counter() - started, 1)
     rows = []
     for name, one in asked.items():
