@@ -201,25 +201,24 @@ def read(path):
     return columns.read(path, COLUMNS)
 
 
-def effects(measured, target="all"):
+def effects(measured, target="all", architecture="efficient"):
     """Measures what each remedy does to a score, seed by seed.
 
     Args:
         measured: As `read` returns it.
         target: Whose AUC; "all": the mean of the five.
+        architecture: Of the networks; others are left out.
 
     Returns:
-        DataFrame, a row an architecture, shortcut, remedy and seed: `VERSIONS`, tied and random
-        among them (AUC with the shortcut as in training and without it; NaN where not asked), gap
-        (tied less random), closed (how much smaller the gap is than without a remedy) and gained
-        (how much higher the AUC without the shortcut; where nothing is tied, what the remedy costs,
-        if it is negative).
+        DataFrame, a row a shortcut, remedy and seed: the AUC of each of `VERSIONS` (tied: with the
+        shortcut as in training; random: without it), gap (tied less random), closed (how much
+        smaller the gap is than without a remedy) and gained (how much higher the AUC without the
+        shortcut; where nothing is tied, what the remedy costs, if it is negative).
     """
-    keys = ["architecture", "shortcut", "remedy", "seed"]
-    asked = measured[measured["target"] == target]
+    keys, of = ["shortcut", "remedy", "seed"], ["shortcut", "seed"]
+    asked = measured[(measured["target"] == target) & (measured["architecture"] == architecture)]
     table = asked.pivot(index=keys, columns="version", values="auc").reset_index()
     table["gap"] = table["tied"] - table["random"]
-    of = ["architecture", "shortcut", "seed"]
     without = table[table["remedy"] == next(iter(REMEDIES))].set_index(of)
     base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[of]))
     table["closed"] = base["gap"].to_numpy() - table["gap"]
@@ -234,13 +233,13 @@ def chosen(effects):
         effects: As `effects` returns it, of networks that were asked about validation patients.
 
     Returns:
-        DataFrame, a row an architecture, shortcut, seed and way to choose: by ("validation, tied":
-        by somebody who does not know of the shortcut; "validation, random": by somebody who does;
-        "random": by the new patients themselves, which nobody can), remedy, and random (its AUC on
-        new patients without the shortcut).
+        DataFrame, a row a shortcut, seed and way to choose: by ("validation, tied": somebody chooses
+        who does not know of the shortcut; "validation, random": somebody who does; "random": the
+        new patients choose, which nobody can ask), remedy, and random (its AUC on new patients
+        without the shortcut).
     """
     asked = effects[effects["remedy"] != "border alone"].dropna(subset=[*VERSIONS])
-    of, rows = ["architecture", "shortcut", "seed"], []
+    of, rows = ["shortcut", "seed"], []
     for by in ("validation, tied", "validation, random", "random"):
         best = asked.loc[asked.groupby(of)[by].idxmax()]
         rows.append(best[[*of, "remedy", "random"]].assign(by=by))
