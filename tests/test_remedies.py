@@ -114,7 +114,7 @@ def test_every_way_to_learn_is_tested_with_the_shortcut_and_without(once, tmp_pa
     said = list(remedies.measure(once, path, shortcuts=shortcut, remedies=WAYS, n=3))
     assert said == [f"seed {once.seed}, marks and source: {name}" for name in WAYS]
     found = remedies.read(path)
-    assert len(found) == len(WAYS) * len(populations.VERSIONS) * (len(TARGETS) + 1)
+    assert len(found) == len(WAYS) * 4 * (len(TARGETS) + 1)
     assert found["steps"].nunique() == 1
 
 
@@ -192,6 +192,9 @@ def test_each_third_of_the_new_patients_is_tested_once_and_never_learnt_from(col
         assert set(trained.table["split"]) == {"train"}
         assert set(tests["tied"].table["split"]) == {"test"}
         assert trained.lungs.mean(axis=(1, 2)).min() > 0.1  # outlined by the released network
+        parts = tests["border alone"].pixels, tests["border covered"].pixels
+        assert (parts[0] + parts[1] == tests["tied"].pixels).all()
+        assert not (parts[0] & parts[1]).any() and parts[0].any() and parts[1].any()
         tested += [*third["file"]]
     assert len(tested) == len(set(tested)) == 24
 
@@ -204,7 +207,8 @@ def test_remedies_are_asked_of_real_radiographs(collections, tmp_path):
     said = list(remedies.measure(profile, path, new, remedies=names))
     assert said == [f"seed {profile.seed}, collections: {name}" for name in names]
     found = remedies.read(path)
-    assert set(found["version"]) == {"tied", "random"} and found["steps"].nunique() == 1
+    assert set(found["version"]) == {"tied", "random", "border alone", "border covered"}
+    assert found["steps"].nunique() == 1
     assert set(found["shortcut"]) == {populations.REAL}
 
 

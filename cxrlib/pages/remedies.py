@@ -8,8 +8,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from cxrlib.labels import ranged
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages.figures import closed, style
-from cxrlib.shortcuts import over_seeds
+from cxrlib.shortcuts import over_seeds, remedies
 from cxrlib.shortcuts.populations import REAL
 from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES
 
@@ -24,6 +25,13 @@ FIRMER = ("source, wholly", "marks and source")
 
 MENDED = 0.2
 """A gap is mended where its interval ends below this share of the gap without a remedy."""
+
+CHOSEN_BY = {
+    "validation, tied": "validation patients with the shortcut as in training",
+    "validation, random": "validation patients without the shortcut",
+    "random": "the new patients themselves, whom nobody can ask",
+}
+"""Ways to choose a remedy, in words."""
 
 _LOOKS = {"nothing": ("#767676", "s"), "marks": ("#332288", "o"), "source": ("#cc6677", "D")}
 _WITHOUT = next(iter(REMEDIES))
@@ -69,6 +77,48 @@ def table(effects, shortcuts=TIED):
         columns[f"{shortcut.capitalize()}: gap"] = _over(effects, shortcut, "gap")
     asked = set(effects.loc[effects["shortcut"].isin(shortcuts), "remedy"])
     return _tabulated([name for name in REMEDIES if name in asked], columns)
+
+
+def architectures_table(measured, shortcut="marks"):
+    """Tabulates what is left of a score by architecture, for the remedies that all have tried.
+
+    Args:
+        measured: As `shortcuts.remedies.read` returns it.
+        shortcut: Which one.
+
+    Returns:
+        A row a remedy: of each architecture the AUC without the shortcut, and the gap. Means over
+        seeds, with 95 % intervals where there is more than one.
+    """
+    tried, columns = [*REMEDIES], {}
+    for name, architecture in ARCHITECTURES.items():
+        effects = remedies.effects(measured, architecture=name)
+        averages = {measure: _over(effects, shortcut, measure) for measure in ("random", "gap")}
+        tried = [remedy for remedy in tried if remedy in averages["gap"].index]
+        columns[f"{architecture.label}: AUC without"] = averages["random"]
+        columns[f"{architecture.label}: gap"] = averages["gap"]
+    return _tabulated(tried, columns)
+
+
+def choice_table(effects, shortcut="marks"):
+    """Tabulates which remedy validation would have chosen, and what it is worth.
+
+    Args:
+        effects: As `shortcuts.remedies.effects` returns it.
+        shortcut: Which one.
+
+    Returns:
+        A row a way to choose: what was chosen, in how many seeds, and the AUC on new patients
+        without the shortcut, a mean over seeds with a 95 % interval.
+    """
+    chosen = remedies.chosen(effects[effects["shortcut"] == shortcut])
+    averages, rows = over_seeds(chosen, "random", ["by"]).set_index("by"), []
+    for by, says in CHOSEN_BY.items():
+        often = chosen.loc[chosen["by"] == by, "remedy"].value_counts()
+        named = [f"{REMEDIES[name].says}: {n}" for name, n in often.items()]
+        cell = _cell(averages, by, least=0)
+        rows.append({"Chosen by": says, "Chosen, in seeds": "; ".join(named), "AUC": cell})
+    return pd.DataFrame(rows)
 
 
 def figure(effects):

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxrlib import cohort as cohorts_of
-from cxrlib import phantom, study
+from cxrlib import images, phantom, study
 from cxrlib.shortcuts import external
 from cxrlib.study import experiments
 
@@ -60,8 +60,12 @@ REAL = "collections"
 THIRDS = 3
 """Parts of the new patients: a seed tests one of them, and the others have no tie to learn."""
 
-VERSIONS = ("tied", "random", "validation, tied", "validation, random")
-"""With the shortcut as in training, and without it: of new patients, and of others to choose by."""
+VERSIONS = (
+    "tied", "random", "validation, tied", "validation, random", "border alone", "border covered",
+)  # fmt: skip
+"""What is asked about: new patients, with the shortcut as in training and without it; of phantoms
+the same of others, to choose by; of real radiographs those that are tied, all but the border
+covered, and the border covered."""
 
 TESTED = 100
 """Phantoms of each group in a test."""
@@ -170,7 +174,8 @@ def real(profile, place):
 
     Returns:
         As `cohorts`: "tied" is the paper's test split, "random" a third of the new patients, and
-        "balanced" the others of them. Lungs are as the released network outlines them.
+        "balanced" the others of them; "border alone" and "border covered" are the test split with
+        the rest, or that, painted black. Lungs are as the released network outlines them.
 
     Raises:
         InputError: As `study.cohort` and `external.select`.
@@ -185,7 +190,14 @@ def real(profile, place):
         "random": new.iloc[third], "balanced": new.iloc[others],
     }  # fmt: skip
     made = {name: _read(part.reset_index(drop=True), profile) for name, part in parts.items()}
+    made["border alone"] = made["tied"].made(border_alone)
+    made["border covered"] = made["tied"].made(lambda *seen: seen[0] - border_alone(*seen))
     return made.pop(""), made
+
+
+def border_alone(image, lungs):
+    """Paints all of an image but its border black."""
+    return images.cover(image, "not-border")
 
 
 def _read(table, profile):

@@ -61,10 +61,6 @@ def _treated(treatment):
     return lambda image, lungs: images.treat(image, treatment)
 
 
-def _border_alone(image, lungs):
-    return images.cover(image, "not-border")
-
-
 def _to_outline(image, lungs):
     return images.crop_to_lungs(image, study.outline(image))
 
@@ -93,7 +89,7 @@ REMEDIES = {
     "energy": Remedy("energy outside the lungs paid for", "outlines of the lungs, in training",
                      learn=learning.within_lungs),
     "border alone": Remedy("all but the border covered (no remedy: what it tells)",
-                           picture=_border_alone),
+                           picture=populations.border_alone),
     "pretrained": Remedy("begun on phantoms without the tie", "phantoms; half of the steps",
                          learn=learning.begun_without),
     "joined": Remedy("radiographs without the tie added", _WITHOUT_TIE, learn=learning.with_others),
@@ -233,14 +229,15 @@ def chosen(effects):
         effects: As `effects` returns it, of networks that were asked about validation patients.
 
     Returns:
-        DataFrame, a row a shortcut, seed and way to choose: by ("validation, tied": somebody chooses
+        DataFrame, a row a shortcut, seed and way to choose: by ("validation, tied": one chooses
         who does not know of the shortcut; "validation, random": somebody who does; "random": the
         new patients choose, which nobody can ask), remedy, and random (its AUC on new patients
         without the shortcut).
     """
-    asked = effects[effects["remedy"] != "border alone"].dropna(subset=[*VERSIONS])
+    ways = ["validation, tied", "validation, random", "random"]
+    asked = effects[effects["remedy"] != "border alone"].dropna(subset=ways)
     of, rows = ["shortcut", "seed"], []
-    for by in ("validation, tied", "validation, random", "random"):
+    for by in ways:
         best = asked.loc[asked.groupby(of)[by].idxmax()]
         rows.append(best[[*of, "remedy", "random"]].assign(by=by))
     return pd.concat(rows, ignore_index=True)
