@@ -9,6 +9,7 @@ import pytest
 
 from cxrlib import images, phantom
 from cxrlib.errors import InputError
+from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
 from cxrlib.shortcuts import populations, remedies
@@ -276,6 +277,45 @@ def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():
     table = shown.real_table(effects).set_index("Remedy")
     assert table.loc[remedies.REMEDIES["joined"].says, "New patients"].startswith("0.70 (")
     assert table.loc[remedies.REMEDIES["none"].says, "More than without"] == "–"
+
+
+def test_a_start_is_asked_about_the_border_and_about_all_but_it():
+    parts = [("border alone", 0.7), ("border covered", 0.9)]
+    rows = [
+        (way, seed, *part) for way in ("none", "pretrained") for seed in range(3) for part in parts
+    ]
+    asked = pd.DataFrame(rows, columns=["remedy", "seed", "version", "auc"])
+    same = asked.assign(architecture="efficient", shortcut=populations.REAL, target="COVID")
+    whole = same.drop_duplicates(["remedy", "seed"]).assign(version="tied", auc=0.95)
+    new = whole.assign(version="random", auc=0.55)
+    table = shown.starts_table(remedies.effects(pd.concat([same, whole, new]), "COVID"))
+    assert table["Begun"].tolist() == ["at random weights", "on phantoms"]
+    assert table.loc[1, "Border alone"].startswith("0.70 (0.70")
+    assert table.loc[0, "Border covered"].startswith("0.90 (0.90")
+
+
+def test_architectures_stand_side_by_side_with_the_remedies_that_all_have_tried():
+    rows = [
+        (name, remedy, seed, "tied", 0.9) for name in ARCHITECTURES for remedy in ("none", "c")
+        for seed in ((1, 2) if name == "efficient" else (1,))
+    ]  # fmt: skip
+    rows += [("efficient", "crop", 1, "tied", 0.9)]
+    tied = pd.DataFrame(rows, columns=["architecture", "remedy", "seed", "version", "auc"])
+    both = pd.concat([tied, tied.assign(version="random", auc=tied["seed"] / 10 + 0.5)])
+    table = shown.architectures_table(both.assign(target="all", shortcut="marks"))
+    assert table["Remedy"].tolist() == [remedies.REMEDIES[name].says for name in ("none", "c")]
+    assert table.loc[0, "DenseNet-121: gap"] == "0.30"
+    assert table.loc[0, "Efficient: AUC without"].startswith("0.65 (")
+
+
+def test_the_table_of_choices_says_what_was_chosen_how_often_and_what_it_is_worth():
+    effects = made_up(range(3), {"c": 0.0})
+    seen = effects["random"].where(effects["remedy"] == "c", 0.5)
+    asked = effects.assign(**{"validation, tied": effects["tied"], "validation, random": seen})
+    table = shown.choice_table(asked).set_index("Chosen by")
+    knowing = table.loc[shown.CHOSEN_BY["validation, random"]]
+    assert knowing["Chosen, in seeds"] == f"{remedies.REMEDIES['c'].says}: 3"
+    assert knowing["AUC"].startswith("0.90 (")
 
 
 def test_what_helps_phantoms_is_ranked_against_what_helps_patients():

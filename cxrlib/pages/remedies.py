@@ -11,7 +11,7 @@ from cxrlib.labels import ranged
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages.figures import closed, style
 from cxrlib.shortcuts import over_seeds, remedies
-from cxrlib.shortcuts.populations import REAL
+from cxrlib.shortcuts.populations import REAL, VERSIONS
 from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES
 
 TIED = ("marks", "source")
@@ -25,6 +25,9 @@ FIRMER = ("source, wholly", "marks and source")
 
 MENDED = 0.2
 """A gap is mended where its interval ends below this share of the gap without a remedy."""
+
+STARTS = {"none": "at random weights", "pretrained": "on phantoms"}
+"""Where networks of real radiographs begin, by remedy, in words."""
 
 CHOSEN_BY = {
     "validation, tied": "validation patients with the shortcut as in training",
@@ -163,6 +166,26 @@ def real_table(effects):
     return _tabulated([name for name in ON_REAL if name in set(effects["remedy"])], columns)
 
 
+def starts_table(effects):
+    """Tabulates where networks begin, and what their score in the test split hangs on.
+
+    Args:
+        effects: As `shortcuts.remedies.effects` returns it, of the shortcut `REAL`.
+
+    Returns:
+        A row a start: AUC in the test split, with its border covered, from its border alone, and on
+        new patients. Means over seeds with 95 % intervals.
+    """
+    measures = {
+        "Test split": "tied", "Border covered": "border covered", "Border alone": "border alone",
+        "New patients": "random",
+    }  # fmt: skip
+    columns = {title: _over(effects, REAL, measure) for title, measure in measures.items()}
+    rows = _tabulated(list(STARTS), columns).drop(columns=["Remedy", "Takes"])
+    rows.insert(0, "Begun", list(STARTS.values()))
+    return rows
+
+
 def helping(effects):
     """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0."""
     gained = _over(effects, REAL, "gained").drop(index=_WITHOUT)
@@ -267,9 +290,9 @@ def _tabulated(names, columns):
 
 def _over(effects, shortcut, measure):
     """Averages a measure over seeds: a row a remedy with mean, low and high."""
-    own = effects[effects["shortcut"] == shortcut]
+    own = effects[effects["shortcut"] == shortcut].dropna(subset=[measure])
     found = over_seeds(own, measure, ["remedy"]).set_index("remedy")
-    if measure in ("tied", "random"):  # AUCs, which Student's interval may leave
+    if measure in VERSIONS:  # AUCs, which Student's interval may leave
         found[["low", "high"]] = found[["low", "high"]].clip(0, 1)
     return found
 

@@ -207,13 +207,15 @@ def effects(measured, target="all", architecture="efficient"):
 
     Returns:
         DataFrame, a row a shortcut, remedy and seed: the AUC of each of `VERSIONS` (tied: with the
-        shortcut as in training; random: without it), gap (tied less random), closed (how much
-        smaller the gap is than without a remedy) and gained (how much higher the AUC without the
-        shortcut; where nothing is tied, what the remedy costs, if it is negative).
+        shortcut as in training; random: without it; NaN where it was not asked), gap (tied less
+        random), closed (how much smaller the gap is than without a remedy) and gained (how much
+        higher the AUC without the shortcut; where nothing is tied, what the remedy costs, if it is
+        negative).
     """
     keys, of = ["shortcut", "remedy", "seed"], ["shortcut", "seed"]
     asked = measured[(measured["target"] == target) & (measured["architecture"] == architecture)]
-    table = asked.pivot(index=keys, columns="version", values="auc").reset_index()
+    table = asked.pivot(index=keys, columns="version", values="auc")
+    table = table.reindex(columns=VERSIONS).reset_index()
     table["gap"] = table["tied"] - table["random"]
     without = table[table["remedy"] == next(iter(REMEDIES))].set_index(of)
     base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[of]))
