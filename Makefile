@@ -34,14 +34,16 @@ lab: .venv/ready
 bench: .venv/ready
 	python -m benchmarks
 
-# uv installs in seconds what takes pip minutes; `make UV=` takes pip all the same.
+# uv installs in seconds what takes pip minutes; `make UV=` takes pip all the same. Told to, uv
+# compiles the packages as pip does: else every start compiles TensorFlow anew (10 s for 4) where
+# PYTHONDONTWRITEBYTECODE is set, as it is in many containers.
 # "ready" is written last: an install that was cut starts again from nothing.
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -m venv --clear .venv \
 	  || { echo "Python's venv is needed (Debian: apt install python3-venv)"; exit 1; }
-	VIRTUAL_ENV=$(CURDIR)/.venv \
+	UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=$(CURDIR)/.venv \
 	  $(or $(UV),python -m) pip install --quiet --require-hashes --requirement requirements.lock
 	pip install --quiet --no-deps --no-build-isolation --editable .
 	mkdir -p .venv/etc/jupyter
