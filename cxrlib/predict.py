@@ -10,6 +10,7 @@ from cxrlib import heatmaps, images, labels, targets
 from cxrlib.errors import InputError
 from cxrlib.files import root, write_new
 from cxrlib.images import decode
+from cxrlib.networks import plain
 from cxrlib.shortcuts import external
 from cxrlib.study import runs
 from cxrlib.study.data import treated
@@ -40,6 +41,20 @@ def default():
                 " released, or name another run's folder with --run"
             )
     return runs.load(folder)
+
+
+def release():
+    """Writes the plain file of the network that answers when none is named, from which it does.
+
+    Raises:
+        InputError: As `default` and `plain.write`.
+    """
+    run = default()
+    path = plain.beside(run.folder / "model.keras")
+    for other in set(run.folder.glob("model-*.tflite")) - {path}:
+        other.unlink()
+    if not path.exists():
+        plain.write(run.network, path)
 
 
 def described(run):
@@ -140,10 +155,9 @@ def predict(run, paths):
     Raises:
         InputError: The run is not finished or its network cannot be read.
     """
-    model = run.network
-    rows = []
+    answer, rows = _answer(run), []
     for start in range(0, len(paths), BATCH):
-        rows += _rows(model, run, paths[start : start + BATCH])
+        rows += _rows(answer, run, paths[start : start + BATCH])
     return pd.DataFrame(rows, columns=["file", *TARGETS, "error"])
 
 
@@ -207,7 +221,7 @@ def _explained(run, model, path, target, explained):
     with _naming(path):
         decoded = decode.read(path)
         image, original = _seen(run, decoded, path), images.coloured(decoded)
-    probabilities = pd.Series(_probabilities(model, [image])[0], TARGETS)
+    probabilities = pd.Series(model.predict(image[None], verbose=0)[0], TARGETS)
     target = target or probabilities.idxmax()
     heatmap = explained(model, image[None], target)[0]
     overlay = heatmaps.overlay(image, heatmap)
@@ -291,7 +305,17 @@ def write_png(image, path, another=False):
     return write_new(content, path, another)
 
 
-def _rows(model, run, paths):
+def _answer(run):
+    """Returns what answers: a plain file where there is one, since Keras takes seconds to begin."""
+    own = run.folder / "model.keras"
+    path = plain.beside(own) if run.finished and own.exists() else None
+    if path and path.exists():
+        return plain.read(path)
+    model = run.network
+    return lambda pixels: model.predict(pixels, verbose=0)
+
+
+def _rows(answer, run, paths):
     """Predicts as many radiographs as fit in memory."""
     rows, pixels = [], []
     for path in paths:
@@ -301,13 +325,6 @@ def _rows(model, run, paths):
         except InputError as error:
             rows.append({"file": str(path), "error": str(error)})
     good = [row for row in rows if not row["error"]]
-    for row, probabilities in zip(good, _probabilities(model, pixels)):
+    for row, probabilities in zip(good, answer(np.stack(pixels)) if pixels else ()):
         row |= dict(zip(TARGETS, probabilities))
     return rows
-
-
-def _probabilities(model, pixels):
-    """Returns float32 (n, 5) for uint8 images."""
-    if not pixels:
-        return np.zeros((0, len(TARGETS)), np.float32)
-    return model.predict(np.stack(pixels), verbose=0)

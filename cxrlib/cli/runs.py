@@ -73,6 +73,7 @@ def show(
 @app.command(rich_help_panel=PANEL)
 def keep(profile: ProfileFile = QUICK):
     """Copy a study's numbers and its small networks, no pictures, to results/ to be committed."""
+    from cxrlib import predict
     from cxrlib import study as studies
     from cxrlib.cohort import audit
     from cxrlib.study import profiles, runs
@@ -89,6 +90,8 @@ def keep(profile: ProfileFile = QUICK):
         found = runs.load_all(studies.folder(trial))
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
         for path in runs.keep(ended, place):
+            if path == files.root() / predict.RELEASED:
+                predict.release()
             say(path.relative_to(files.root()))
         looked += [(trial, run) for run in ended if run.finished]
     if looked and settings.cohort != "phantom":
