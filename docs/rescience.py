@@ -243,12 +243,16 @@ def _of_remedies_on_real():
         for measure in ("random", "gained")
     }
     calls = {row.says: name for name, row in tried.REMEDIES.items()}
-    helps = [f"{says}, by {ends['gained'][calls[says]]}" for says in remedies.helping(effects)]
+    helps, harms = (
+        [f"{says}, by {ends['gained'][calls[says]]}" for says in named(effects)]
+        for named in (remedies.helping, remedies.harming)
+    )
     return {
         "real_without": ends["random"]["none"],
         "real_c": ends["random"]["c"],
         "real_tried": effects["remedy"].nunique() - 2,  # less nothing, and the border alone
         "real_helps": "; ".join(helps) or "none",
+        "real_harms": "; ".join(harms) or "none",
     }
 
 

@@ -5,10 +5,12 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from cxrlib import files
 from cxrlib.columns import whole
 from cxrlib.errors import InputError
 from cxrlib.shortcuts import growing
 from cxrlib.study.profiles import Profile
+from tests.conftest import ROOT, cxr
 
 CHECKS = {"seed": whole(), "score": whole()}
 
@@ -69,3 +71,13 @@ def test_a_parameter_that_came_later_had_its_default(tmp_path):
     beside = path.with_suffix(".json")
     beside.write_text(beside.read_text().replace('  "copies": 2,\n', ""))
     assert len(begun(path)) == 1
+
+
+def test_two_processes_never_add_to_one_table_at_once(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    path = ROOT / "results" / "remedies" / "shortcuts" / "remedies.csv"
+    before = path.read_bytes()
+    with files.locked(path):
+        assert cxr(monkeypatch, "remedies", "--remedy", "none") == 2
+    assert "another process adds to" in capsys.readouterr().err
+    assert path.read_bytes() == before

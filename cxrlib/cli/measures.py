@@ -117,8 +117,11 @@ def _measured(measure, profile, name="", *more, **options):
 
     settings = profiles.read(from_root(profile))
     path = shortcut.kept_in(settings) / name
-    for line in measure(settings, path, *more, **options):
-        say(line)
+    with files.locked_if_free(path) as free:
+        if not free:
+            raise InputError(f"another process adds to {path}: wait until it has ended")
+        for line in measure(settings, path, *more, **options):
+            say(line)
     say(path)
 
 
@@ -129,12 +132,14 @@ def remedies(
     ] = None,
     profile: ProfileFile = Path("profiles/remedies.yml"),
     shortcut: Annotated[
-        list[str] | None, typer.Option(help="Only this one; may be given again.")
+        list[str] | None, typer.Option(help="Only this one; give it once for each.")
     ] = None,
     remedy: Annotated[
-        list[str] | None, typer.Option(help="Only this one; may be given again.")
+        list[str] | None, typer.Option(help="Only this one; give it once for each.")
     ] = None,
-    architecture: Annotated[str, typer.Option(help="What the networks are.")] = "efficient",
+    architecture: Annotated[
+        str, typer.Option(help="efficient, densenet121 or resnet50.")
+    ] = "efficient",
 ):
     """Compare what mends a shortcut. Goes on where it was stopped."""
     from cxrlib.shortcuts import remedies as tried

@@ -90,9 +90,9 @@ def keep(profile: ProfileFile = QUICK):
         found = runs.load_all(studies.folder(trial))
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
         for path in runs.keep(ended, place):
-            if path == files.root() / predict.RELEASED:
-                predict.release()
             say(path.relative_to(files.root()))
+            if path == files.root() / predict.RELEASED:
+                predict.release(runs.load(path))
         looked += [(trial, run) for run in ended if run.finished]
     if looked and settings.cohort != "phantom":
         path = kept / "lung-attention.csv"

@@ -91,11 +91,13 @@ def architectures_table(measured, shortcut="marks"):
 
     Returns:
         A row a remedy: of each architecture the AUC without the shortcut, and the gap. Means over
-        seeds, with 95 % intervals where there is more than one.
+        the seeds that all have, with 95 % intervals where there is more than one.
     """
-    tried, columns = [*REMEDIES], {}
+    of = {name: remedies.effects(measured, architecture=name) for name in ARCHITECTURES}
+    seeds = [set(each.loc[each["shortcut"] == shortcut, "seed"]) for each in of.values()]
+    shared, tried, columns = set.intersection(*seeds), [*REMEDIES], {}
     for name, architecture in ARCHITECTURES.items():
-        effects = remedies.effects(measured, architecture=name)
+        effects = of[name][of[name]["seed"].isin(shared)]
         averages = {measure: _over(effects, shortcut, measure) for measure in ("random", "gap")}
         tried = [remedy for remedy in tried if remedy in averages["gap"].index]
         columns[f"{architecture.label}: AUC without"] = averages["random"]
@@ -188,9 +190,17 @@ def starts_table(effects):
 
 def helping(effects):
     """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0."""
+    return _called(effects, lambda gained: gained["low"] > 0)
+
+
+def harming(effects):
+    """Names the remedies that lower the AUC on new patients: 95 % interval over seeds below 0."""
+    return _called(effects, lambda gained: gained["high"] < 0)
+
+
+def _called(effects, which):
     gained = _over(effects, REAL, "gained").drop(index=_WITHOUT)
-    names = gained.index[gained["low"] > 0]
-    return [REMEDIES[name].says for name in names if name not in CONTROLS]
+    return [REMEDIES[name].says for name in gained.index[which(gained)] if name not in CONTROLS]
 
 
 def carried(simulated, real, shortcut="source"):

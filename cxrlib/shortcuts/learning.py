@@ -35,6 +35,11 @@ class Course(NamedTuple):
     architecture: str = "efficient"
 
 
+def course(profile, radiographs, architecture="efficient"):
+    """Returns the `Course` of a trial that has so many radiographs to learn from."""
+    return Course(profile, profile.epochs * radiographs // profile.batch_size, architecture)
+
+
 def fit(cohort, remedy, course):
     """Trains on the answers alone, with a remedy's draws and weights: returns the network."""
     model, weight = _network(course), remedy.weigh(cells(cohort))
@@ -123,7 +128,7 @@ def within_lungs(cohort, balanced, remedy, course):
     from cxrlib.networks.backend import keras
 
     model = _network(course)
-    last = model.get_layer("pool").input
+    last = model.layers[-2].input
     edge = last.shape[1]
     outside = keras.Input((edge, edge, 1))
     energy = keras.layers.Lambda(

@@ -94,28 +94,30 @@ class Cohort(NamedTuple):
         return self._replace(pixels=np.stack([*map(picture, self.pixels, self.lungs)]))
 
 
-def cohorts(profile, shortcut, n=TESTED):
+def cohorts(profile, shortcut, n=TESTED, validated=VALIDATED):
     """Simulates the phantoms of a seed.
 
     Args:
         profile: A trial of phantoms.
         shortcut: A `Shortcut`.
         n: Test phantoms of each group.
+        validated: Validation phantoms of each group; 0: none are made.
 
     Returns:
         The training `Cohort`, and a dict of version -> `Cohort`: "tied" (new patients, the shortcut
         as in training), "random" (the same patients without it); "validation, tied" and
-        "validation, random", the same of other patients, `VALIDATED` of each group; and "balanced",
+        "validation, random", the same of other patients; and "balanced",
         others again, without the shortcut: `BALANCED` of each group are there to learn from.
     """
     own = of(profile)
     asked = {
         "tied": (n, own.test, shortcut.ties),
         "random": (n, own.test, {}),
-        "validation, tied": (VALIDATED, own.validation, shortcut.ties),
-        "validation, random": (VALIDATED, own.validation, {}),
+        "validation, tied": (validated, own.validation, shortcut.ties),
+        "validation, random": (validated, own.validation, {}),
         "balanced": (BALANCED, own.more, {}),
     }
+    asked = {name: (each, *of) for name, (each, *of) in asked.items() if each}
     tests = {}
     for name, (each, seed, ties) in asked.items():
         table = phantom.table(dict.fromkeys(profile.counts, each), seed=seed, **ties)

@@ -48,6 +48,7 @@ class Remedy:
     copied: tuple[str, ...] = ()
     draw: Callable = lambda cells: np.ones(len(cells))
     weigh: Callable = lambda cells: np.ones(len(cells))
+    # By a factory: of a plain default the API's page would show the docstring a second time.
     learn: Callable = dataclasses.field(default_factory=lambda: learning.plain)
 
 
@@ -127,7 +128,8 @@ def measure(
         path: The CSV file with a row a network and version; what is there is not trained again.
         place: Where the new patients of real radiographs are, as `cohort.read` takes it.
         shortcuts: Keys of `SHORTCUTS`, or `REAL` alone; None: all that the profile has.
-        remedies: Keys of `REMEDIES`; None: all, or those of `ON_REAL`.
+        remedies: Keys of `REMEDIES`, beside the first, which all are measured against; None: all,
+            or those of `ON_REAL`.
         n: Test phantoms of each group.
         architecture: Of the networks; a deep one takes as many steps as Efficient.
 
@@ -138,9 +140,10 @@ def measure(
         InputError: A name that there is not; or as `named` and `growing.begin`.
     """
     simulated, new_patients = profile.cohort == "phantom", named(profile, place)
-    shortcuts = _among("shortcut", shortcuts, tuple(SHORTCUTS) if simulated else (REAL,))
-    remedies = _among("remedy", remedies, tuple(REMEDIES) if simulated else ON_REAL)
-    _among("architecture", (architecture,), tuple(ARCHITECTURES))
+    shortcuts = _asked("shortcut", shortcuts, tuple(SHORTCUTS) if simulated else (REAL,))
+    remedies = _asked("remedy", remedies, tuple(REMEDIES) if simulated else ON_REAL)
+    remedies = tuple(dict.fromkeys((next(iter(REMEDIES)), *remedies)))
+    _asked("architecture", (architecture,), tuple(ARCHITECTURES))
     profile = settled(profile)
     done = growing.begin(path, COLUMNS, profile, new_patients=new_patients)
     for trial, shortcut in itertools.product(profile.trials, shortcuts):
@@ -153,19 +156,19 @@ def measure(
             trained, tests = populations.cohorts(trial, SHORTCUTS[shortcut], n)
         else:
             trained, tests = populations.real(trial, place)
-        course = learning.Course(trial, _steps(trial, trained), architecture)
+        course = learning.course(trial, len(trained.table), architecture)
         for name in missing:
             rows = _measured(course, REMEDIES[name], trained, tests)
             done = growing.add(done, rows.assign(remedy=name, **facts), path)
             yield f"seed {trial.seed}, {shortcut}: {name}"
 
 
-def _among(what, names, known):
+def _asked(what, names, known):
     """Returns the names that are asked for, all that are known where none are."""
     for name in names or ():
         if name not in known:
             raise InputError(f"no {what} {name!r}: expected one of {', '.join(known)}")
-    return names or known
+    return tuple(dict.fromkeys(names or known))
 
 
 def named(profile, place):
@@ -228,7 +231,8 @@ def chosen(effects):
     """Says which remedy validation would have chosen, and what it is worth on new patients.
 
     Args:
-        effects: As `effects` returns it, of networks that were asked about validation patients.
+        effects: As `effects` returns it. Seeds that have fewer networks than others to choose from,
+            of those that were asked about validation patients, are left out.
 
     Returns:
         DataFrame, a row a shortcut, seed and way to choose: by ("validation, tied": one chooses
@@ -239,14 +243,12 @@ def chosen(effects):
     ways = ["validation, tied", "validation, random", "random"]
     asked = effects[effects["remedy"] != "border alone"].dropna(subset=ways)
     of, rows = ["shortcut", "seed"], []
+    choice = asked.groupby(of)["remedy"].transform("size")
+    asked = asked[choice == choice.groupby(asked["shortcut"]).transform("max")]
     for by in ways:
         best = asked.loc[asked.groupby(of)[by].idxmax()]
         rows.append(best[[*of, "remedy", "random"]].assign(by=by))
     return pd.concat(rows, ignore_index=True)
-
-
-def _steps(profile, trained):
-    return profile.epochs * len(trained.table) // profile.batch_size
 
 
 def _measured(course, remedy, trained, tests):

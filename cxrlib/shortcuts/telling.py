@@ -79,9 +79,12 @@ def read(path):
 
 def _measured(trial, tie, n, explained):
     """Trains one network and explains phantoms whose marks are as in training."""
-    trained, tests = populations.cohorts(trial, populations.Shortcut({"mark_tie": tie}), n)
-    steps = trial.epochs * len(trained.table) // trial.batch_size
-    model = learning.fit(trained, remedies.REMEDIES["none"], learning.Course(trial, steps))
+    trained, tests = populations.cohorts(
+        trial, populations.Shortcut({"mark_tie": tie}), n, validated=0
+    )
+    model = learning.fit(
+        trained, remedies.REMEDIES["none"], learning.course(trial, len(trained.table))
+    )
     aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
     shown = tests["tied"].table.groupby("group", sort=False).head(explained)
     seed = populations.of(trial).test

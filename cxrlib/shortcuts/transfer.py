@@ -97,7 +97,7 @@ def _cohorts(profile, place, n):
     if place:
         same = dict.fromkeys(profile.counts, learning.PHANTOMS)
         made = dataclasses.replace(profile, **same)
-    phantoms, tests = populations.cohorts(made, populations.SHORTCUTS["nothing"], n)
+    phantoms, tests = populations.cohorts(made, populations.SHORTCUTS["nothing"], n, validated=0)
     more = populations.of(profile).more
     learnt = {"phantoms": phantoms}
     asked = {
@@ -121,9 +121,9 @@ def _read(table, profile):
 
 def _measured(profile, remedy, cohort, asked):
     """Trains one network, and measures its answers to all that are asked about."""
-    steps = profile.epochs * sum(profile.counts.values()) // profile.batch_size
+    course = learning.course(profile, sum(profile.counts.values()))
     started = time.perf_counter()
-    answer = remedy.learn(cohort, None, remedy, learning.Course(profile, steps))
+    answer = remedy.learn(cohort, None, remedy, course)
     took = round(time.perf_counter() - started, 1)
     rows = []
     for name, one in asked.items():
@@ -135,4 +135,4 @@ def _measured(profile, remedy, cohort, asked):
             (name, target, aucs[target], share, len(truth)) for target, share in shares.items()
         ]
     table = pd.DataFrame(rows, columns=["asked", "target", "auc", "right", "radiographs"])
-    return table.assign(steps=steps, seconds=took)
+    return table.assign(steps=course.steps, seconds=took)

@@ -6,6 +6,7 @@ predictions.csv   probabilities of the validation and test radiographs
 metrics.csv       the measures on the test radiographs
 model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
+model-*.tflite    the released network once more, see `networks.lite`
 
 and, for each cohort from elsewhere that the run was tested on, a folder external/NAME:
 
