@@ -234,25 +234,26 @@ def _of_remedies():
 
 def _of_remedies_on_real():
     """Says what remedies did on the paper's radiographs."""
-    path = RESULTS / "remedies-coronahack" / "shortcuts" / "remedies.csv"
-    effects = tried.effects(tried.read(path), "COVID")
+    folder = RESULTS / "remedies-coronahack" / "shortcuts"
+    effects, before = (
+        tried.effects(tried.read(folder / name), "COVID")
+        for name in ("remedies.csv", "remedies-before.csv")
+    )
     ends = {
         measure: shortcuts.over_seeds(effects, measure, ["remedy"])
         .set_index("remedy")
         .apply(lambda row: labels.ranged(*row[["mean", "low", "high"]]), axis=1)
         for measure in ("random", "gained")
     }
-    calls = {row.says: name for name, row in tried.REMEDIES.items()}
-    helps, harms = (
-        [f"{says}, by {ends['gained'][calls[says]]}" for says in named(effects)]
-        for named in (remedies.helping, remedies.harming)
-    )
+    first = shortcuts.over_seeds(before, "gained", ["remedy"]).set_index("remedy")
     return {
         "real_without": ends["random"]["none"],
         "real_c": ends["random"]["c"],
         "real_tried": effects["remedy"].nunique() - 2,  # less nothing, and the border alone
-        "real_helps": "; ".join(helps) or "none",
-        "real_harms": "; ".join(harms) or "none",
+        "real_helps": "; ".join(remedies.helping(effects, before)) or "none",
+        "real_harms": "; ".join(remedies.harming(effects, before)) or "none",
+        "joined": ends["gained"]["joined evenly"],
+        "joined_before": labels.ranged(*first.loc["joined evenly", ["mean", "low", "high"]]),
     }
 
 

@@ -294,7 +294,11 @@ def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():
     assert shown.helping(effects) == [remedies.REMEDIES["joined"].says]
     assert shown.helping(effects[effects["seed"] == 0]) == [] == shown.harming(effects)
     assert shown.harming(on_real(range(3), {"c": -0.2})) == [remedies.REMEDIES["c"].says]
-    table = shown.real_table(effects).set_index("Remedy")
+    again = on_real(range(3), {"joined": 0.1, "c": 0.1})
+    assert shown.helping(effects, again) == [remedies.REMEDIES["joined"].says]
+    assert shown.helping(effects, on_real(range(3), {"c": 0.1})) == []
+    table = shown.real_table(effects, again).set_index("Remedy")
+    assert table.loc[remedies.REMEDIES["joined"].says, "More, trained before"].startswith("0.10 (")
     assert table.loc[remedies.REMEDIES["joined"].says, "New patients"].startswith("0.70 (")
     assert table.loc[remedies.REMEDIES["none"].says, "More than without"] == "–"
 

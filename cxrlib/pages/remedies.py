@@ -152,19 +152,23 @@ def figure(effects):
     return closed(drawn)
 
 
-def real_table(effects):
+def real_table(effects, before):
     """Tabulates the AUC of one target on real radiographs with each remedy.
 
     Args:
         effects: As `shortcuts.remedies.effects` returns it, of the shortcut `REAL`.
+        before: The same of networks that were trained with the same seeds another time.
 
     Returns:
-        A row a remedy that was tried: AUC in the test split, on new patients, and how much higher
-        that is than without a remedy. Means over seeds with 95 % intervals.
+        A row a remedy that was tried: AUC in the test split, on new patients, how much higher that
+        is than without a remedy, and how much higher it was before. Means over seeds with 95 %
+        intervals.
     """
     measures = {"Test split": "tied", "New patients": "random", "More than without": "gained"}
     columns = {title: _over(effects, REAL, measure) for title, measure in measures.items()}
-    columns["More than without"] = columns["More than without"].drop(index=_WITHOUT)
+    columns["More, trained before"] = _over(before, REAL, "gained")
+    for title in ("More than without", "More, trained before"):
+        columns[title] = columns[title].drop(index=_WITHOUT)
     return _tabulated([name for name in ON_REAL if name in set(effects["remedy"])], columns)
 
 
@@ -188,19 +192,30 @@ def starts_table(effects):
     return rows
 
 
-def helping(effects):
-    """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0."""
-    return _called(effects, lambda gained: gained["low"] > 0)
+def helping(*trainings):
+    """Names the remedies that raise the AUC on new patients: 95 % interval over seeds above 0.
+
+    Args:
+        trainings: Effects, as `shortcuts.remedies.effects` returns them, of networks of the same
+            seeds trained once or more often; a remedy has to help in each.
+    """
+    return _called(trainings, lambda gained: gained["low"] > 0)
 
 
-def harming(effects):
-    """Names the remedies that lower the AUC on new patients: 95 % interval over seeds below 0."""
-    return _called(effects, lambda gained: gained["high"] < 0)
+def harming(*trainings):
+    """Names the remedies that lower the AUC on new patients: 95 % interval over seeds below 0.
+
+    Args:
+        trainings: As `helping` takes them.
+    """
+    return _called(trainings, lambda gained: gained["high"] < 0)
 
 
-def _called(effects, which):
-    gained = _over(effects, REAL, "gained").drop(index=_WITHOUT)
-    return [REMEDIES[name].says for name in gained.index[which(gained)] if name not in CONTROLS]
+def _called(trainings, which):
+    averages = [_over(effects, REAL, "gained") for effects in trainings]
+    names = [set(gained.index[which(gained)]) for gained in averages]
+    shown = set.intersection(*names) - set(CONTROLS)
+    return [remedy.says for name, remedy in REMEDIES.items() if name in shown]
 
 
 def carried(simulated, real, shortcut="source"):
