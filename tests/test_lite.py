@@ -64,7 +64,9 @@ def test_what_opencv_cannot_answer_from_is_never_kept(tmp_path):
 
 
 def test_answers_that_are_not_keras_own_are_never_kept(kept, monkeypatch):
-    wrong = lambda content: lambda pixels: np.full((len(pixels), 5), 2.0)  # noqa: E731
+    def wrong(content):
+        return lambda pixels: np.full((len(pixels), 5), 2.0)
+
     monkeypatch.setattr(lite, "_answering", wrong)
     before = [*kept.folder.glob("*.tflite")]
     with pytest.raises(InputError, match="model.keras by .* otherwise than Keras"):

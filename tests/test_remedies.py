@@ -326,7 +326,7 @@ def test_architectures_stand_side_by_side_with_the_remedies_that_all_have_tried(
     rows += [("efficient", "crop", 1, "tied", 0.9)]
     tied = pd.DataFrame(rows, columns=["architecture", "remedy", "seed", "version", "auc"])
     both = pd.concat([tied, tied.assign(version="random", auc=tied["seed"] / 10 + 0.5)])
-    table = shown.architectures_table(both.assign(target="all", shortcut="marks"))
+    table = shown.architectures_table(shown.in_common(both.assign(target="all", shortcut="marks")))
     assert table["Remedy"].tolist() == [remedies.REMEDIES[name].says for name in ("none", "c")]
     assert table.loc[0, "DenseNet-121: gap"] == "0.30"
     assert table.loc[0, "Efficient: AUC without"] == "0.60"  # of the seed that all have
@@ -336,7 +336,8 @@ def test_the_table_of_choices_says_what_was_chosen_how_often_and_what_it_is_wort
     effects = made_up(range(3), {"c": 0.0})
     seen = effects["random"].where(effects["remedy"] == "c", 0.5)
     asked = effects.assign(**{"validation, tied": effects["tied"], "validation, random": seen})
-    table = shown.choice_table(asked).set_index("Chosen by")
+    marked = asked[asked["shortcut"] == "marks"]
+    table = shown.choice_table(remedies.chosen(marked)).set_index("Chosen by")
     knowing = table.loc[shown.CHOSEN_BY["validation, random"]]
     assert knowing["Chosen, in seeds"] == f"{remedies.REMEDIES['c'].says}: 3"
     assert knowing["AUC"].startswith("0.90 (")

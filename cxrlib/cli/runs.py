@@ -91,7 +91,8 @@ def keep(profile: ProfileFile = QUICK):
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
         for path in runs.keep(ended, place):
             say(path.relative_to(files.root()))
-            if path == files.root() / predict.RELEASED:
+            is_released = path == files.root() / predict.RELEASED
+            if is_released and (path / "model.keras").exists():
                 predict.release(runs.load(path))
         looked += [(trial, run) for run in ended if run.finished]
     if looked and settings.cohort != "phantom":

@@ -29,7 +29,8 @@ def find(path, *facts):
     Returns:
         Path beside it, or None where there is none.
     """
-    return next(path.parent.glob(f"{_stem(path, facts)}-????????.tflite"), None)
+    there = path.parent.glob(f"{path.stem}-*.tflite")
+    return next((one for one in there if one.stem.startswith(_stem(path, facts))), None)
 
 
 def write(model, path, pixels, *facts):

@@ -12,7 +12,7 @@ from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages.figures import closed, style
 from cxrlib.shortcuts import over_seeds, remedies
 from cxrlib.shortcuts.populations import REAL, VERSIONS
-from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES
+from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES, WITHOUT
 
 TIED = ("marks", "source")
 """Shortcuts that are shown beside no shortcut at all."""
@@ -37,7 +37,6 @@ CHOSEN_BY = {
 """Ways to choose a remedy, in words."""
 
 _LOOKS = {"nothing": ("#767676", "s"), "marks": ("#332288", "o"), "source": ("#cc6677", "D")}
-_WITHOUT = next(iter(REMEDIES))
 
 
 def verdicts(effects):
@@ -54,10 +53,10 @@ def verdicts(effects):
     found = {}
     for shortcut in set(effects["shortcut"]) - {"nothing"}:
         gaps = _over(effects, shortcut, "gap")
-        most = MENDED * gaps.loc[_WITHOUT, "mean"]
+        most = MENDED * gaps.loc[WITHOUT, "mean"]
         mends = gaps.index[gaps["high"] < most]
         found[shortcut] = [REMEDIES[name].says for name in mends if name not in CONTROLS]
-    price = _over(effects, "nothing", "gained").drop(index=_WITHOUT)
+    price = _over(effects, "nothing", "gained").drop(index=WITHOUT)
     dear = price.index[price["high"] < 0]
     return found | {"costs": [REMEDIES[name].says for name in dear if name not in CONTROLS]}
 
@@ -82,41 +81,54 @@ def table(effects, shortcuts=TIED):
     return _tabulated([name for name in REMEDIES if name in asked], columns)
 
 
-def architectures_table(measured, shortcut="marks"):
-    """Tabulates what is left of a score by architecture, for the remedies that all have tried.
+def in_common(measured, shortcut="marks"):
+    """Takes what all architectures were asked: one shortcut, and the seeds that all have.
 
     Args:
         measured: As `shortcuts.remedies.read` returns it.
         shortcut: Which one.
 
     Returns:
-        A row a remedy: of each architecture the AUC without the shortcut, and the gap. Means over
-        the seeds that all have, with 95 % intervals where there is more than one.
+        Dict of an architecture's label -> its effects, as `shortcuts.remedies.effects` returns
+        them.
     """
-    of = {name: remedies.effects(measured, architecture=name) for name in ARCHITECTURES}
-    seeds = [set(each.loc[each["shortcut"] == shortcut, "seed"]) for each in of.values()]
-    shared, tried, columns = set.intersection(*seeds), [*REMEDIES], {}
-    for name, architecture in ARCHITECTURES.items():
-        effects = of[name][of[name]["seed"].isin(shared)]
-        averages = {measure: _over(effects, shortcut, measure) for measure in ("random", "gap")}
-        tried = [remedy for remedy in tried if remedy in averages["gap"].index]
-        columns[f"{architecture.label}: AUC without"] = averages["random"]
-        columns[f"{architecture.label}: gap"] = averages["gap"]
+    asked = measured[measured["shortcut"] == shortcut]
+    of = {
+        row.label: remedies.effects(asked, architecture=name) for name, row in ARCHITECTURES.items()
+    }
+    seeds = set.intersection(*(set(effects["seed"]) for effects in of.values()))
+    return {label: effects[effects["seed"].isin(seeds)] for label, effects in of.items()}
+
+
+def architectures_table(effects, shortcut="marks"):
+    """Tabulates what is left of a score by architecture, for the remedies that all have tried.
+
+    Args:
+        effects: As `in_common` returns them.
+        shortcut: Which one.
+
+    Returns:
+        A row a remedy: of each architecture the AUC without the shortcut, and the gap. Means over
+        seeds, with 95 % intervals where there is more than one.
+    """
+    tried, columns = [*REMEDIES], {}
+    for label, own in effects.items():
+        tried = [remedy for remedy in tried if remedy in set(own["remedy"])]
+        columns[f"{label}: AUC without"] = _over(own, shortcut, "random")
+        columns[f"{label}: gap"] = _over(own, shortcut, "gap")
     return _tabulated(tried, columns)
 
 
-def choice_table(effects, shortcut="marks"):
+def choice_table(chosen):
     """Tabulates which remedy validation would have chosen, and what it is worth.
 
     Args:
-        effects: As `shortcuts.remedies.effects` returns it.
-        shortcut: Which one.
+        chosen: As `shortcuts.remedies.chosen` returns it, of one shortcut.
 
     Returns:
         A row a way to choose: what was chosen, in how many seeds, and the AUC on new patients
         without the shortcut, a mean over seeds with a 95 % interval.
     """
-    chosen = remedies.chosen(effects[effects["shortcut"] == shortcut])
     averages, rows = over_seeds(chosen, "random", ["by"]).set_index("by"), []
     for by, says in CHOSEN_BY.items():
         often = chosen.loc[chosen["by"] == by, "remedy"].value_counts()
@@ -168,7 +180,7 @@ def real_table(effects, before):
     columns = {title: _over(effects, REAL, measure) for title, measure in measures.items()}
     columns["More, trained before"] = _over(before, REAL, "gained")
     for title in ("More than without", "More, trained before"):
-        columns[title] = columns[title].drop(index=_WITHOUT)
+        columns[title] = columns[title].drop(index=WITHOUT)
     return _tabulated([name for name in ON_REAL if name in set(effects["remedy"])], columns)
 
 

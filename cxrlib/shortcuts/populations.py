@@ -81,7 +81,7 @@ class Cohort(NamedTuple):
     """Radiographs: a table, pixels uint8 (n, size, size, 3), and lungs bool (n, size, size).
 
     The table has group, the columns `known`, of which one may go with it, and a 0/1 column for
-    each target. The lungs of phantoms are known, of real radiographs outlined.
+    each target. The lungs of phantoms are known, of real radiographs outlined, or None.
     """
 
     table: pd.DataFrame
@@ -106,8 +106,8 @@ def cohorts(profile, shortcut, n=TESTED, validated=VALIDATED):
     Returns:
         The training `Cohort`, and a dict of version -> `Cohort`: "tied" (new patients, the shortcut
         as in training), "random" (the same patients without it); "validation, tied" and
-        "validation, random", the same of other patients; and "balanced",
-        others again, without the shortcut: `BALANCED` of each group are there to learn from.
+        "validation, random", the same of other patients; and "balanced", others again, without the
+        shortcut: `BALANCED` of each group are there to learn from.
     """
     own = of(profile)
     asked = {
@@ -117,11 +117,11 @@ def cohorts(profile, shortcut, n=TESTED, validated=VALIDATED):
         "validation, random": (validated, own.validation, {}),
         "balanced": (BALANCED, own.more, {}),
     }
-    asked = {name: (each, *of) for name, (each, *of) in asked.items() if each}
     tests = {}
     for name, (each, seed, ties) in asked.items():
-        table = phantom.table(dict.fromkeys(profile.counts, each), seed=seed, **ties)
-        tests[name] = simulated(table, seed, profile, shortcut)
+        if each:
+            table = phantom.table(dict.fromkeys(profile.counts, each), seed=seed, **ties)
+            tests[name] = simulated(table, seed, profile, shortcut)
     table = phantom.table(profile.counts, seed=own.train, **shortcut.ties)
     return simulated(table, own.train, profile, shortcut), tests
 
@@ -172,7 +172,7 @@ def real(profile, place):
 
     Args:
         profile: A trial of the study's profile.
-        place: As `measure` takes it.
+        place: Where the new patients are, as `cohort.read` takes it.
 
     Returns:
         As `cohorts`: "tied" is the paper's test split, "random" a third of the new patients, and
@@ -191,7 +191,7 @@ def real(profile, place):
         "": table[table["split"] == "train"], "tied": table[table["split"] == "test"],
         "random": new.iloc[third], "balanced": new.iloc[others],
     }  # fmt: skip
-    made = {name: _read(part.reset_index(drop=True), profile) for name, part in parts.items()}
+    made = {name: _outlined(read(part, profile)) for name, part in parts.items()}
     made["border alone"] = made["tied"].made(border_alone)
     made["border covered"] = made["tied"].made(lambda *seen: seen[0] - border_alone(*seen))
     return made.pop(""), made
@@ -202,11 +202,17 @@ def border_alone(image, lungs):
     return images.cover(image, "not-border")
 
 
-def _read(table, profile):
-    """Reads the radiographs of a table, whose marks nobody knows."""
+def read(table, profile):
+    """Reads the radiographs of a table, whose marks nobody knows: a `Cohort` without lungs."""
+    table = table.reset_index(drop=True)
+    pixels = study.pixels(profile, experiments.A, table.assign(copy=0))
+    return Cohort(table.assign(mark="none"), np.asarray(pixels), None)
+
+
+def _outlined(cohort):
+    """Adds the lungs as the released network outlines them."""
     from cxrlib.networks import unet  # seconds: Keras comes with it
 
-    pixels = study.pixels(profile, experiments.A, table.assign(copy=0))
-    lungs = unet.outline(unet.kept(), pixels)
+    lungs = unet.outline(unet.kept(), cohort.pixels)
     lungs[~lungs.any(axis=(1, 2))] = True  # none were found: it is taken whole
-    return Cohort(table.assign(mark="none"), np.asarray(pixels), lungs)
+    return cohort._replace(lungs=lungs)

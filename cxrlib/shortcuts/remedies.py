@@ -98,7 +98,7 @@ REMEDIES = {
                             _WITHOUT_TIE, learn=learning.with_others, draw=evenly),
     "one choice": Remedy("one choice of four groups for five answers", learn=learning.one_choice),
 }  # fmt: skip
-"""What may mend it, by name. The first one is what the others are measured against."""
+"""What may mend it, by name; first what the others are measured against."""
 
 ON_REAL = (
     "none", "augment", "c", "lungs cropped", "lungs alone", "border alone", "energy", "adversary",
@@ -107,7 +107,10 @@ ON_REAL = (
 """Those that are asked of real radiographs, whose lungs a network outlines and whose marks nobody
 has written down."""
 
-CONTROLS = ("none", "border alone")
+WITHOUT = next(iter(REMEDIES))
+"""What the remedies are measured against."""
+
+CONTROLS = (WITHOUT, "border alone")
 """What is no remedy, and stands beside them to be compared with."""
 
 COLUMNS = {
@@ -142,7 +145,7 @@ def measure(
     simulated, new_patients = profile.cohort == "phantom", named(profile, place)
     shortcuts = _asked("shortcut", shortcuts, tuple(SHORTCUTS) if simulated else (REAL,))
     remedies = _asked("remedy", remedies, tuple(REMEDIES) if simulated else ON_REAL)
-    remedies = tuple(dict.fromkeys((next(iter(REMEDIES)), *remedies)))
+    remedies = tuple(dict.fromkeys((WITHOUT, *remedies)))
     _asked("architecture", (architecture,), tuple(ARCHITECTURES))
     profile = settled(profile)
     done = growing.begin(path, COLUMNS, profile, new_patients=new_patients)
@@ -220,7 +223,7 @@ def effects(measured, target="all", architecture="efficient"):
     table = asked.pivot(index=keys, columns="version", values="auc")
     table = table.reindex(columns=VERSIONS).reset_index()
     table["gap"] = table["tied"] - table["random"]
-    without = table[table["remedy"] == next(iter(REMEDIES))].set_index(of)
+    without = table[table["remedy"] == WITHOUT].set_index(of)
     base = without[["gap", "random"]].reindex(pd.MultiIndex.from_frame(table[of]))
     table["closed"] = base["gap"].to_numpy() - table["gap"]
     table["gained"] = table["random"] - base["random"].to_numpy()

@@ -79,12 +79,10 @@ def read(path):
 
 def _measured(trial, tie, n, explained):
     """Trains one network and explains phantoms whose marks are as in training."""
-    trained, tests = populations.cohorts(
-        trial, populations.Shortcut({"mark_tie": tie}), n, validated=0
-    )
-    model = learning.fit(
-        trained, remedies.REMEDIES["none"], learning.course(trial, len(trained.table))
-    )
+    shortcut = populations.Shortcut({"mark_tie": tie})
+    trained, tests = populations.cohorts(trial, shortcut, n, validated=0)
+    course = learning.course(trial, len(trained.table))
+    model = learning.fit(trained, remedies.REMEDIES["none"], course)
     aucs = [_auc(model, tests[version]) for version in ("tied", "random")]
     shown = tests["tied"].table.groupby("group", sort=False).head(explained)
     seed = populations.of(trial).test

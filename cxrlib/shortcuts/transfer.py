@@ -15,7 +15,6 @@ import pandas as pd
 from cxrlib import columns, metrics, phantom, study
 from cxrlib.columns import number, one_of, whole
 from cxrlib.shortcuts import external, growing, learning, populations, remedies
-from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
 
 WAYS = {"five questions": "none", "one choice": "one choice"}
@@ -107,16 +106,10 @@ def _cohorts(profile, place, n):
     if place:
         table = study.cohort(profile)
         new, _ = external.select(place, study.everything(profile))
-        learnt["radiographs"] = _read(table[table["split"] == "train"], profile)
-        asked["test split"] = _read(table[table["split"] == "test"], profile)
-        asked["new patients"] = _read(new, profile)
+        learnt["radiographs"] = populations.read(table[table["split"] == "train"], profile)
+        asked["test split"] = populations.read(table[table["split"] == "test"], profile)
+        asked["new patients"] = populations.read(new, profile)
     return learnt, asked
-
-
-def _read(table, profile):
-    """Reads the radiographs of a table, whose marks and lungs are not asked for."""
-    table = table.reset_index(drop=True).assign(copy=0, mark="none")
-    return populations.Cohort(table, np.asarray(study.pixels(profile, experiments.A, table)), None)
 
 
 def _measured(profile, remedy, cohort, asked):
