@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxrlib import files, phantom
+from cxrlib import files, phantom, predict
 from cxrlib.errors import InputError
 from cxrlib.pages import notebooks
 from cxrlib.study import runs
@@ -49,8 +49,9 @@ def test_every_chapter_and_command_leaves_a_users_radiographs_as_they_were(radio
     study = copy_study(tmp_path / "study")
     counts = "".join(f"{group}: 0\n" for group in COUNTS)
     (study / "mine.yml").write_text(
-        f"name: mine\ncohort: folder\ndata: {radiographs / 'mine.csv'}\nsplit: by-patient\n"
-        f"image_size: 121\narms: [efficient]\nepochs: 1\nnorm_images: 8\n{counts}"
+        # The name of the released run's profile, so that `cxr keep` releases this one in its place.
+        f"name: coronahack-224\ncohort: folder\ndata: {radiographs / 'mine.csv'}\n"
+        f"split: by-patient\nimage_size: 192\narms: [efficient]\nepochs: 1\nnorm_images: 8\n{counts}"
     )
     before, profile = content(radiographs), ("--profile", "mine.yml")
     some = [str(radiographs / str(i) / PLACES[i]) for i in range(len(PLACES))]
@@ -62,7 +63,7 @@ def test_every_chapter_and_command_leaves_a_users_radiographs_as_they_were(radio
         assert content(radiographs) == before, f"{arguments} changed somebody's radiographs"
 
     cxr("study", *profile)
-    (run,) = study.glob("runs/mine-*/C/efficient")
+    (run,) = study.glob("runs/coronahack-224-*/C/efficient")
     cxr("data", "check", radiographs / "mine.csv")
     cxr("predict", *some, "--run", run)
     for i, image in enumerate(some):
@@ -71,7 +72,11 @@ def test_every_chapter_and_command_leaves_a_users_radiographs_as_they_were(radio
     cxr("pack", run, "run.zip")
     cxr("unpack", "run.zip")
     cxr("train", "A", "efficient", *profile)
+    (before_it,) = study.glob(f"{predict.RELEASED}/*.tflite")
     cxr("keep", *profile)
+    (released,) = study.glob(f"{predict.RELEASED}/*.tflite")
+    assert released != before_it
+    cxr("predict", *some)
     for path in study.glob("notebooks/*.md"):
         assert (study / notebooks.page(path.stem)).is_file()
 

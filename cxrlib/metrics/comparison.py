@@ -118,10 +118,11 @@ def table(predictions, *, measures=COMPARED, threshold=0.5, level=0.95):
 
 
 def difference(ours, theirs):
-    """Subtracts a measure of another study, on other radiographs, from ours.
+    """Subtracts a measure of another study, of which only an interval is known, from ours.
 
     The interval is put together from the two studies' own (MOVER: Newcombe 1998, Zou and Donner
-    2008), so it is as honest as they are.
+    2008), so it is as honest as they are. It takes the studies for independent: where both tested
+    the same radiographs, it is too wide.
 
     Args:
         ours, theirs: Value, lower and upper end of each.
