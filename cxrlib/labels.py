@@ -106,7 +106,7 @@ def signed(value, low, high, metric="accuracy"):
     if np.isnan(value):
         return "undefined"
     scale, digits = (1, 3) if metric == "hamming_loss" else (100, 1)
-    value, low, high = (f"{scale * v:+.{digits}f}".replace("-", "−") for v in (value, low, high))
+    value, low, high = (_written(scale * v, digits, "+") for v in (value, low, high))
     return value if "nan" in low else f"{value} ({low}\u00a0to\u00a0{high})"
 
 
@@ -121,7 +121,12 @@ def per_cent(value, low=np.nan, high=np.nan, digits=1):
 
 def number(value, digits=2):
     """Writes a number that may be negative, with a minus and not a hyphen: −0.42."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return _written(value, digits)
+
+
+def _written(value, digits, sign=""):
+    """Writes a number with a minus and not a hyphen; what rounds to nothing has none."""
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}".replace("-", "−")
 
 
 def ranged(value, low, high, digits=2):

@@ -39,6 +39,11 @@ def test_a_share_in_a_sentence_carries_its_unit_into_the_interval():
     assert labels.per_cent(np.nan) == "an undefined share"
 
 
+def test_what_rounds_to_nothing_has_no_minus():
+    assert labels.number(-0.0004) == "0.00"
+    assert labels.signed(-0.0004, -0.02, 0.0004) == "+0.0 (−2.0\u00a0to\u00a0+0.0)"
+
+
 def test_a_negative_number_in_a_sentence_has_a_minus():
     assert labels.number(-0.254) == "−0.25"
     assert labels.ranged(-0.42, -0.61, 0.2) == "−0.42 (−0.61 to 0.20)"

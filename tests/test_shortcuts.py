@@ -165,7 +165,12 @@ def test_a_change_is_made_to_the_marks_that_a_radiograph_has(real):
 def test_only_radiographs_with_marks_are_painted_over_and_moved(real, project, monkeypatch):
     monkeypatch.setattr(images, "COVERS", ("none",))
     lines = list(shortcuts.measure(real, project))
-    assert lines == ["A marks changed", "C marks changed", "A cover none seed 718"]
+    scored = [f"{name} seed 718 scored with its marks changed" for name in "AC"]
+    changed = ["A marks changed", "C marks changed"]
+    assert lines == [*changed, *scored, "A cover none seed 718"]
+    found = pd.read_csv(project / "marks-scored.csv")
+    assert len(found) == 2 * len(marks.CHANGES) * (1 + len(TARGETS))
+    assert (found["difference"] - found["after"] + found["before"]).abs().max() < 1e-9
     covered = pd.read_csv(project / "occlusion.csv")
     assert covered["note"].dropna().tolist() == 2 * ["undefined: one source"]
     found = pd.read_csv(project / "marks-changed.csv").query("experiment == 'A'")

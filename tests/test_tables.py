@@ -314,6 +314,20 @@ def test_each_change_of_marks_has_a_row_a_group_and_the_experiments_side_by_side
     assert (frame["turned"] == "12.5").all(axis=None)
 
 
+def test_scores_with_their_marks_changed_have_a_row_an_experiment_and_change():
+    facts = {"experiment": "A", "change": "moved", "before": 0.8}
+    measured = [
+        {"seed": seed, "target": target, "metric": metric, "difference": difference, "low": low,
+         "high": high, **facts}
+        for seed, difference, low, high in ((1, -0.02, -0.04, -0.01), (2, 0.0, np.nan, np.nan))
+        for target, metric in (("all", "accuracy"), ("COVID", "auc"), ("Virus", "auc"))
+    ]  # fmt: skip
+    (row,) = tables.marks_scored(pd.DataFrame(measured)).to_dict("records")
+    assert (row["Seeds"], row["Harsh accuracy"]) == (2, "80.0")
+    assert row["Change in points"] == "\u22121.0 (\u22124.0\u00a0to\u00a0+0.0)"
+    assert row["Change"] == "\u22120.010 (\u22120.040 to 0.000)"
+
+
 def test_an_occlusion_tells_origin_beside_the_targets_or_why_not():
     facts = {"metric": "auc", "low": 0.5, "high": 0.75}
     measured = pd.DataFrame([

@@ -51,7 +51,8 @@ def test_every_chapter_and_command_leaves_a_users_radiographs_as_they_were(radio
     (study / "mine.yml").write_text(
         # The name of the released run's profile, so that `cxr keep` releases this one in its place.
         f"name: coronahack-224\ncohort: folder\ndata: {radiographs / 'mine.csv'}\n"
-        f"split: by-patient\nimage_size: 192\narms: [efficient]\nepochs: 1\nnorm_images: 8\n{counts}"
+        "split: by-patient\nimage_size: 192\narms: [efficient]\nepochs: 1\nnorm_images: 8\n"
+        f"{counts}"
     )
     before, profile = content(radiographs), ("--profile", "mine.yml")
     some = [str(radiographs / str(i) / PLACES[i]) for i in range(len(PLACES))]

@@ -11,11 +11,13 @@ telling     kinds of heatmap are compared: which of them shows how much hangs on
 retraining  networks are trained once more, on labels that mean nothing
 """
 
+import itertools
+
 import pandas as pd
 
 from cxrlib import files, images
 from cxrlib.shortcuts.covers import occlusion, origin  # noqa: F401
-from cxrlib.shortcuts.films import marks_changed
+from cxrlib.shortcuts.films import marks_changed, marks_scored
 from cxrlib.shortcuts.ties import (  # noqa: F401
     TESTED,
     TIES,
@@ -28,7 +30,7 @@ from cxrlib.shortcuts.ties import (  # noqa: F401
     versions,
 )
 
-SHEETS = ("auc", "change", "attention", "marks-changed", "occlusion")
+SHEETS = ("auc", "change", "attention", "marks-changed", "marks-scored", "occlusion")
 """Tables that `measure` writes, those that a cohort allows."""
 
 
@@ -78,6 +80,9 @@ def measure(profile, folder, ties=TIES, n=TESTED):
         for name in ("A", "C"):
             keep("marks-changed", marks_changed(profile, name))
             yield f"{name} marks changed"
+        for trial, name in itertools.product(profile.trials, ("A", "C")):
+            keep("marks-scored", marks_scored(trial, name))
+            yield f"{name} seed {trial.seed} scored with its marks changed"
     covers = [cover for cover in images.COVERS if simulated or "lungs" not in cover]
     for frame in occlusion(profile, covers):
         keep("occlusion", frame)

@@ -7,8 +7,15 @@ import pandas as pd
 
 from cxrlib import metrics, phantom, study
 from cxrlib.images import marks
+from cxrlib.metrics import comparison
 from cxrlib.shortcuts.asking import asker
 from cxrlib.targets import TARGETS
+
+SCORED = [
+    "experiment", "seed", "change", "target", "metric", "before", "after", "difference", "low",
+    "high", "n",
+]  # fmt: skip
+"""Columns of `marks_scored`."""
 
 
 def marks_changed(profile, name):
@@ -25,11 +32,7 @@ def marks_changed(profile, name):
         before), low, high (counting patients), size (mean of its absolute value), and flipped
         (share of radiographs whose answer at 0.5 changed).
     """
-    profile = dataclasses.replace(profile, arms=("efficient",))
-    experiment = profile.experiment(name)
-    ask = asker(profile, experiment, experiment.arms[0])
-    table = study.cohort(profile).query("split == 'test'").reset_index(drop=True)
-    table = table.assign(copy=0, mark="none")
+    table, ask = _asked(profile, name)
     has = np.array([marks.find(study.image(profile, row)).any() for _, row in table.iterrows()])
 
     versions = {("pasted", mark): table.assign(mark=mark) for mark in phantom.MARKS[1:]}
@@ -43,6 +46,40 @@ def marks_changed(profile, name):
         found.insert(3, "share", share)
         parts.append(pd.DataFrame([facts] * len(found)).join(found))
     return pd.concat(parts, ignore_index=True)
+
+
+def marks_scored(profile, name):
+    """Changes the marks that the test radiographs carry, and scores the Efficient arm again.
+
+    Radiographs on which no mark was found stay as they are, and count.
+
+    Args:
+        profile: Any profile of real radiographs; its first seed is asked.
+        name: An experiment's name.
+
+    Returns:
+        DataFrame: experiment, seed, change (one of `marks.CHANGES`), target, metric (the harsh
+        accuracy, and the AUC of each target), before, after, difference (after less before), low,
+        high (counting patients) and n (patients), as `comparison.paired` measures them.
+    """
+    table, ask = _asked(profile, name)
+    wanted = [("all", "accuracy"), *((target, "auc") for target in TARGETS)]
+    wanted = pd.DataFrame(wanted, columns=["target", "metric"])
+    before, parts = ask(table), []
+    for change in marks.CHANGES:
+        found = comparison.paired(ask(table.assign(change=change)), before)
+        found = wanted.merge(found.rename(columns={"a": "after", "b": "before"}))
+        parts.append(found.assign(experiment=name, seed=profile.seed, change=change))
+    return pd.concat(parts, ignore_index=True)[SCORED]
+
+
+def _asked(profile, name):
+    """Returns the test radiographs of a study, each once, and what asks its Efficient arm."""
+    profile = dataclasses.replace(profile, arms=("efficient",))
+    experiment = profile.experiment(name)
+    ask = asker(profile, experiment, experiment.arms[0])
+    table = study.cohort(profile).query("split == 'test'").reset_index(drop=True)
+    return table.assign(copy=0, mark="none"), ask
 
 
 def _paired(before, after):

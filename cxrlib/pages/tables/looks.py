@@ -93,6 +93,39 @@ def marks_changed(measured):
     return pd.DataFrame(rows, columns=columns)
 
 
+def marks_scored(measured):
+    """Tabulates what a change of the marks that were found does to a network's scores.
+
+    Args:
+        measured: As `shortcuts.marks_scored` returns it, of one or several experiments and seeds.
+
+    Returns:
+        A row an experiment and change: the harsh accuracy as it was, and how it and the AUC of
+        COVID change. Means over seeds, with the lowest and the highest end of their intervals; an
+        interval that could not be measured, since nothing changed, has no width.
+    """
+    rows = []
+    for (experiment, change), part in measured.groupby(["experiment", "change"], sort=False):
+        harsh, covid = (
+            part[(part["target"] == target) & (part["metric"] == metric)]
+            for target, metric in (("all", "accuracy"), ("COVID", "auc"))
+        )
+        rows.append({
+            "Experiment": experiment, "Marks": change, "Seeds": harsh["seed"].nunique(),
+            "Harsh accuracy": f"{100 * harsh['before'].mean():.1f}",
+            "Change in points": signed(*_widest(harsh)),
+            "AUC of COVID": f"{covid['before'].mean():.2f}",
+            "Change": ranged(*_widest(covid), digits=3),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _widest(differences):
+    """Returns the mean difference over seeds, the lowest and the highest end."""
+    low, high = (differences[end].fillna(differences["difference"]) for end in ("low", "high"))
+    return differences["difference"].mean(), low.min(), high.max()
+
+
 def occlusion(measured):
     """Tabulates how well targets and origin are told with parts of every radiograph covered.
 
