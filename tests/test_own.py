@@ -276,6 +276,58 @@ def test_capitals_of_a_header_play_no_part(tmp_path):
     assert made[["group", "split"]].to_numpy().tolist() == [["normal", "validation"]]
 
 
+HEADERS = {
+    "patient_id": "patient", "Patient ID": "patient", "pateint": "patient", "subject": "patient",
+    "set": "split", "splits": "split", "label": "group", "Gruop": "group", "viral": "Virus",
+    "age": "age_group", "agegroup": "age_group", "COVID-19": "COVID", "ViewPosition": "view",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "meant"), HEADERS.items())
+def test_a_column_that_is_not_read_is_said_with_what_it_may_be_meant_for(tmp_path, written, meant):
+    rest = {"file": "a.png"} | dict(zip(TARGETS, GROUPS["normal"]))
+    cells = {name: cell for name, cell in rest.items() if name != meant} | {written: "x"}
+    text = ",".join(cells) + "\n" + ",".join(map(str, cells.values())) + "\n"
+    table, told = (
+        listing(tmp_path, text),
+        f"the column {written!r} is not read: did you mean {meant}?",
+    )
+    found = cohort.changes(table)
+    assert told in " ".join(found["was"] + " " + found["now"])
+    with pytest.warns(InputWarning, match=re.escape(told)):
+        try:
+            cohort.read_folder(table)
+        except InputError as error:  # said before what is wrong for want of it
+            assert meant in TARGETS and f"the column {meant} is missing" in str(error)
+
+
+def test_columns_that_mean_nothing_here_are_said_at_once_and_without_a_guess(tmp_path):
+    names = ("sex", "patient_sex", "Unnamed: 0", "remark", "")
+    text = f"file,group,patient,patient_id,{','.join(names)}\na.png,normal,1,1,m,m,0,?,9\n"
+    made, said = read(listing(tmp_path, text))
+    assert list(made["patient"]) == ["1"]
+    unread = "the columns 'patient_id', 'sex', 'patient_sex', 'Unnamed: 0', 'remark' are not read"
+    assert unread in said and "did you mean" not in said
+    assert (
+        "the column 'sex' is not read"
+        in read(listing(tmp_path, "file,group,sex\na.png,normal,f"))[1]
+    )
+
+
+def test_a_table_whose_file_names_stand_under_another_header_says_which(tmp_path):
+    with pytest.raises(
+        InputError, match="lacks the column file: .*'filename' is not read: did you"
+    ):
+        cohort.read_folder(listing(tmp_path, "filename,group\na.png,normal\n"))
+
+
+def test_columns_of_a_collection_that_are_not_read_are_passed_over(tmp_path):
+    metadata(tmp_path, "cohen")
+    table = pd.read_csv(tmp_path / "meta.csv").assign(survival="Y", patient_id=1)
+    table.to_csv(tmp_path / "meta.csv", index=False)
+    assert cohort.changes(tmp_path).empty
+
+
 # Files
 
 
