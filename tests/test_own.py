@@ -499,11 +499,50 @@ def test_radiographs_of_no_group_are_trained_on_too(project):
 def test_two_radiographs_of_no_group_are_trained_on_and_stop_nothing(project):
     table = [GROUPS["normal"]] * 6 + [(0, 1, 0, 0, 0)] * 2 + [GROUPS["covid"]] * 6
     columns = {name: [row[i] for row in table] for i, name in enumerate(TARGETS)}
-    profile = profile_of(project, group=[""] * 14, **columns)
+    profile = profile_of(project, group=[""] * 14, patient=list(range(14)), **columns)
     for way in ({}, {"split": "by-patient"}, {"split": "by-patient", "folds": 2}):
         with pytest.warns(InputWarning):
             made = study.cohort(profiles.dataclasses.replace(profile, **way))
         assert (made["group"] == "other").sum() == 2
+
+
+BY_PATIENT = ({"split": "by-patient"}, {"split": "by-patient", "folds": 2})
+
+
+@pytest.mark.parametrize("way", BY_PATIENT)
+@pytest.mark.parametrize("named", [{}, {"patient": ["", "NA"] * 6}, {"patient_id": ["p"] * 12}])
+def test_a_split_by_patient_of_radiographs_that_name_none_is_refused(project, named, way):
+    profile = profile_of(project, group=["normal", "covid"] * 6, **named)
+    with pytest.warns(InputWarning):  # no Bacteria
+        assert len(study.cohort(profile)) == 12  # by image it is as it was
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(InputError, match="no radiograph names its patient, .* one by image: add"),
+    ):
+        study.cohort(profiles.dataclasses.replace(profile, **way))
+
+
+@pytest.mark.parametrize("way", BY_PATIENT)
+def test_radiographs_that_name_no_patient_beside_others_are_counted(project, way):
+    patients = [*map(str, range(9)), "", "", ""]
+    profile = profile_of(project, group=["normal", "covid"] * 6, patient=patients)
+    with pytest.warns(InputWarning, match="3 of 12 radiographs name neither .* each counts as"):
+        assert len(study.cohort(profiles.dataclasses.replace(profile, **way))) == 12
+
+
+def test_publications_can_stand_for_patients_and_a_given_split_needs_neither(project):
+    way, groups = {"split": "by-patient"}, ["normal", "covid"] * 6
+    for named in (
+        {"publication": [f"10/{i}" for i in range(12)]},
+        {"split": ["train"] * 6 + ["validation"] * 2 + ["test"] * 4},
+    ):
+        profile = profiles.dataclasses.replace(profile_of(project, group=groups, **named), **way)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            made = study.cohort(profile)
+        assert len(made) == 12 and "patient" not in " ".join(str(s.message) for s in said)
+        study.cohort.cache_clear()
+        study.everything.cache_clear()
 
 
 def test_one_group_alone_is_refused_before_anything_is_trained(project):

@@ -50,6 +50,8 @@ def cohort(profile):
 def _split(profile, table):
     if "split" in table and not profile.folds:
         return cohorts.completed(table, profile.seed)
+    if profile.cohort == "folder" and profile.split == profiles.BY_PATIENT:
+        cohorts.check_patients(table)
     if profile.cohort != "phantom":
         # Radiographs of none of the four groups all stay: no count is asked of them.
         table = cohorts.sample(table, profile.counts | {cohorts.OTHER: 0})
