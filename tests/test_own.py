@@ -415,6 +415,8 @@ def test_answers_are_legal_or_contradict_each_other(answers):
     assert (targets.contradiction(answers) == "") == legal
     for group, own_answers in GROUPS.items():
         assert (targets.contradiction(answers, group) == "") == (answers == own_answers)
+    described = answers in GROUPS.values()
+    assert (targets.contradiction(answers, "other") == "") == (legal and not described)
 
 
 LEGAL = {
@@ -441,6 +443,13 @@ def test_any_legal_answers_are_trained_on(tmp_path, answers):
         (f"file,{','.join(TARGETS)}\na.png,0,1,0,0,1\n", "COVID without Virus"),
         (f"file,group,{','.join(TARGETS)}\na.png,normal,0,1,1,0,1\n", "group normal with"),
         ("file,group,Bacteria\na.png,covid,1\n", "group covid with"),
+        *(
+            (
+                f"file,group,{','.join(TARGETS)}\na.png,Other,{','.join(map(str, answers))}\n",
+                f"group other with the targets of {group}",
+            )
+            for group, answers in GROUPS.items()
+        ),
     ],
 )
 def test_labels_that_contradict_each_other_are_a_problem_and_refused(tmp_path, text, problem):
@@ -452,8 +461,8 @@ def test_labels_that_contradict_each_other_are_a_problem_and_refused(tmp_path, t
 
 def test_a_group_and_the_targets_may_both_be_given_where_they_agree(tmp_path):
     text = f"file,group,{','.join(TARGETS)}\na.png,covid,0,1,1,0,1\nb.png,,0,1,0,0,0\n"
-    made, _ = read(listing(tmp_path, text + "c.png,normal,,,,,\n"))
-    assert list(made["group"]) == ["covid", "other", "normal"]
+    made, _ = read(listing(tmp_path, text + "c.png,normal,,,,,\nd.png,other,0,0,0,0,0\n"))
+    assert list(made["group"]) == ["covid", "other", "normal", "other"]
 
 
 # Empty parts
