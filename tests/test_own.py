@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cohort, study, targets
+from cxrlib import cohort, columns, files, study, targets
 from cxrlib.cohort import audit, folders, tables
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.study import profiles
@@ -384,6 +384,59 @@ def test_a_file_is_found_however_its_name_is_spelt(tmp_path, on_disk, written):
     (tmp_path / "mine.csv").write_text(f'file,group\n"{written}",normal\n', encoding="utf-8")
     made, _ = read(tmp_path / "mine.csv")
     assert Path(made["path"][0]).read_bytes() == PNG
+    assert made.drop(columns="path").to_csv().encode()  # any writer takes the name
+
+
+LATIN = "Sch\udcf6n"
+"""The bytes of a name in Latin-1, as Python has them."""
+
+
+def latin_profile(folder, n=12):
+    """A study's profile of radiographs whose names are in Latin-1."""
+    names = [f"Ärzte/{LATIN}{i}.png" for i in range(n)]
+    for i, name in enumerate(names):
+        put(folder, name, content=cv2.imencode(".png", np.full((9, 9), 20 * i, np.uint8))[1])
+    table = pd.DataFrame({"file": [f"Ärzte/Schön{i}.png" for i in range(n)]})
+    table = table.assign(group=["normal", "covid"] * (n // 2))
+    table.to_csv(folder / "mine.csv", index=False)
+    fast = {"image_size": 121, "epochs": 1, "norm_images": 0, "arms": ("efficient",)}
+    return profiles.Profile(cohort="folder", data=str(folder / "mine.csv"), **fast)
+
+
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_names_that_are_not_utf_8_are_text_in_all_that_a_study_writes(project):
+    profile = latin_profile(project)
+    made = study.cohort(profile)
+    facts = ["file", "patient"]
+    assert set(made["file"]) == {f"Ärzte/Schön{i}.png" for i in range(12)}
+    files.write_csv(made[facts], project / "kept.csv")
+    kept = columns.read(project / "kept.csv", dict.fromkeys(facts, columns.text))
+    assert kept.to_numpy().tolist() == made[facts].to_numpy().tolist()
+    copied = profile.experiment("B")
+    pixels = study.pixels(profile, copied)
+    assert len(pixels) == len(study.radiographs(profile, copied)) > 12
+    assert study.fingerprint(profile, copied)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_a_study_of_names_that_are_not_utf_8_comes_to_its_end(project):
+    profile = latin_profile(project)
+    experiment = profile.experiment("A")
+    run = study.train(profile, experiment, experiment.arms[0])
+    asked = study.cohort(profile).query("split != 'train'")
+    assert run.finished and set(run.predictions["file"]) == set(asked["file"])
+
+
+def test_a_source_that_is_called_after_a_table_is_text_too(tmp_path):
+    assert list(read(listing(tmp_path, ROWS, name=f"{LATIN}.csv"))[0]["source"]) == ["Schön"] * 2
+
+
+def test_names_in_two_encodings_that_read_alike_are_never_one(tmp_path):
+    put(tmp_path, f"{LATIN}.png", "SCHÖN.png")
+    (tmp_path / "mine.csv").write_text("file,group\nSchön.png,normal\n", encoding="utf-8")
+    with pytest.raises(InputError, match="Schön.png is not there"):
+        cohort.read_folder(tmp_path / "mine.csv")
 
 
 def test_a_file_that_two_spellings_fit_is_not_guessed(tmp_path):

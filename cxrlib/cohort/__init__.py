@@ -2,7 +2,7 @@
 
 A cohort is a DataFrame with one row a radiograph and the columns
 
-    file     name, unique in the cohort
+    file     name, unique in the cohort, as text whatever its encoding on the disk
     path     where its pixels are ("" for phantoms, which are simulated when wanted)
     group    normal, virus, bacteria or covid; "other" where the targets are those of none of them
     patient  who it shows: radiographs that share it are not independent

@@ -107,7 +107,7 @@ def read_folder(table):
             "path": rows["path"],
             "group": groups,
             "patient": rows.get("patient", files).where(lambda patient: patient != "", files),
-            "source": rows.get("source", table.stem),
+            "source": rows.get("source", folders.text(table.stem)),
             **facts,
         }
     )
@@ -122,7 +122,8 @@ def listed(table):
 
     Returns:
         DataFrame with the columns of `KNOWN` that are there (str), path, and path_there: whether a
-        file is there; and a list of `tables.Note`.
+        file is there; and a list of `tables.Note`. The file is a name that can be written (see
+        `folders.text`), the path the one that opens it.
 
     Raises:
         InputError: No such file, no table, no column `file`, or no row.
@@ -146,6 +147,7 @@ def listed(table):
             rows = rows.drop(columns=name)
     rows["path"] = [str(table.parent / file) if file else "" for file in rows["file"]]
     rows["path_there"] = [not path or folders.is_there(path) for path in rows["path"]]
+    rows["file"] = ["/".join(map(folders.text, file.split("/"))) for file in rows["file"]]
     return rows, notes
 
 
