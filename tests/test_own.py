@@ -642,6 +642,39 @@ def test_a_group_that_no_test_radiograph_has_is_named(project):
         study.cohort(profile_of(project, group=groups, split=splits))
 
 
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_a_table_that_was_mended_is_read_again_while_a_notebook_is_open(project):
+    profile = profile_of(project, group=["normal", "covid"] * 6)
+    experiment = profile.experiment("A")
+    before, printed = study.cohort(profile), study.fingerprint(profile, experiment)
+    assert study.cohort(profile) is before and study.everything(profile) is study.everything(
+        profile
+    )
+    table = project / "mine.csv"
+    table.write_text(table.read_text().replace("00.png,normal", "00.png,virus"))
+    assert "virus" in set(study.everything(profile)["group"])
+    table.write_text(table.read_text().replace("00.png,virus", "00.png,covid"))
+    again = study.cohort(profile).set_index("file")["group"]
+    assert again["00.png"] == "covid" and again.value_counts().to_dict() == {
+        "covid": 7,
+        "normal": 5,
+    }
+    assert study.fingerprint(profile, experiment) != printed
+
+
+def test_a_table_that_is_gone_or_wrong_by_now_is_not_answered_from_memory(project):
+    profile = profile_of(project, group=["normal", "covid"] * 6)
+    with pytest.warns(InputWarning):
+        study.cohort(profile)
+    table = project / "mine.csv"
+    table.write_text(table.read_text().replace("00.png,normal", "00.png,normall"))
+    with pytest.raises(InputError, match="'normall' is none of"):
+        study.cohort(profile)
+    table.unlink()
+    with pytest.raises(InputError, match="no file .*mine.csv"):
+        study.cohort(profile)
+
+
 # Folders
 
 
