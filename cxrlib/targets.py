@@ -63,7 +63,8 @@ def contradiction(answers, group=""):
 
     Args:
         answers: Five numbers, 0 or 1, in the order of `TARGETS`.
-        group: A key of `GROUPS`, whose targets they should be; "" or "other" if none is named.
+        group: A key of `GROUPS`, whose targets they should be; "other", where they should be those
+            of none; "" if none is named.
 
     Returns:
         A few words, "Normal with COVID" say, or "" where nothing contradicts.
@@ -77,6 +78,9 @@ def contradiction(answers, group=""):
             return f"{target} without {implied}"
     if group in GROUPS and tuple(answers) != GROUPS[group]:
         return f"group {group} with {' and '.join(t for t in TARGETS if yes[t]) or 'no target'}"
+    described = decode([answers])[0]
+    if group == "other" and described:
+        return f"group other with the targets of {described}"
     return ""
 
 

@@ -1,5 +1,7 @@
 """Calibration agrees with scikit-learn, with what was simulated, and with worked examples."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from cxrlib import metrics
 from cxrlib.errors import InputError
 from cxrlib.metrics import calibration
-from cxrlib.targets import GROUPS, TARGETS, encode
+from cxrlib.targets import GROUPS, TARGETS, contradiction, encode
 
 
 def predicted(truth, score, patient=None):
@@ -272,13 +274,26 @@ def test_inconsistent_answers_are_counted_by_what_is_wrong_with_them():
         "Normal with Pneumonia": 1,
         "COVID without Virus": 2,
         "Virus or Bacteria without Pneumonia": 2,
+        "any of these": 4,
         "nothing at all": 1,
-        "any of these": 5,
     }
-    assert table.loc["any of these", "share"] == pytest.approx(5 / 9)
+    assert table.loc["any of these", "share"] == pytest.approx(4 / 9)
     assert (table["low"] < table["share"]).all() and (table["share"] < table["high"]).all()
     none = calibration.inconsistent(predicted(truth, score), threshold=0.95).set_index("answer")
     assert none.loc["nothing at all", "share"] == 1
+
+
+@pytest.mark.parametrize("answers", list(itertools.product((0, 1), repeat=5)))
+def test_an_answer_contradicts_itself_where_a_label_would(answers):
+    score = np.array([answers], float)
+    table = calibration.inconsistent(predicted(encode(["normal"]), score)).set_index("answer")
+    assert table.loc["any of these", "n"] == bool(contradiction(answers))
+
+
+def test_no_to_all_five_is_counted_and_not_impossible_as_it_may_be_right():
+    truth = np.zeros((3, 5), int)
+    table = calibration.inconsistent(predicted(truth, truth.astype(float))).set_index("answer")
+    assert table["n"].to_dict() == dict.fromkeys(table.index, 0) | {"nothing at all": 3}
 
 
 @pytest.mark.parametrize("group", list(GROUPS))

@@ -193,7 +193,7 @@ def test_a_profile_trains_on_a_users_own_split(tmp_path, project):
 
 def test_zero_of_a_group_means_all_there_are(project):
     names = [f"{i}.png" for i in range(40)]
-    table = own(project, file=names, group=["normal", "covid"] * 20)
+    table = own(project, file=names, group=["normal", "covid"] * 20, patient=range(40))
     settings = {"normal": 10, "virus": 0, "bacteria": 0, "covid": 0, "split": "by-patient"}
     profile = profiles.Profile(cohort="folder", data=str(table), **settings)
     assert study.cohort(profile)["group"].value_counts().to_dict() == {"covid": 20, "normal": 10}

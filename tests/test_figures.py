@@ -287,6 +287,8 @@ def test_each_answer_that_fits_no_group_is_counted_as_other():
     assert list(counts.index) == ["normal", "covid"]
     assert counts.loc["normal"].tolist() == [1, 0, 0, 0, 1]
     assert counts.loc["covid", "COVID"] == 1
+    with_others = pd.concat([table, table.assign(group="other")])
+    assert answers.confusion(with_others).equals(counts)  # no answer is right of all of these
 
 
 def test_confusions_have_a_panel_a_run(tmp_path):
@@ -294,6 +296,12 @@ def test_confusions_have_a_panel_a_run(tmp_path):
     figure = answers.confusions([*these, make_run(tmp_path, "resnet50")])
     shown = [axis.get_title() for axis in figure.axes if axis.axison]
     assert shown == [f"{letter}\u2002Efficient" for letter in "ABC"] + ["A\u2002ResNet-50 (random)"]
+
+
+def test_the_right_answer_is_bold_whichever_groups_were_tested(tmp_path):
+    axis = answers.confusions([make_run(tmp_path, groups=("normal", "covid"))]).axes[0]
+    bold = [text.get_position() for text in axis.texts if text.get_fontweight() == "bold"]
+    assert [answers.ANSWERS[int(x)] for x, _ in bold] == ["Normal", "COVID"]
 
 
 def test_models_without_lungs_stand_beside_networks(tmp_path):

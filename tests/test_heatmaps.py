@@ -302,6 +302,13 @@ def test_heatmaps_kept_with_a_run_explain_each_test_radiograph_for_its_own_group
         assert np.abs(kept[place] - 255 * shrunk).max() < 3
 
 
+def test_heatmaps_of_group_other_stay_blank_as_it_has_no_target_of_its_own(tmp_path):
+    table = pd.DataFrame({"group": ["other"] * 3, "split": ["test", "train", "test"]})
+    heatmaps.write(tmp_path / "heatmaps.npy", None, np.zeros((3, 128, 128, 3), np.uint8), table)
+    kept = np.load(tmp_path / "heatmaps.npy")
+    assert kept.shape == (2, 128, 128) and not kept.any()
+
+
 def test_importing_the_room_takes_no_keras():
     rooms = "cxrlib.heatmaps, cxrlib.heatmaps.attention, cxrlib.heatmaps.sanity"
     code = f"import sys, {rooms}; assert not {{'keras', 'tensorflow'}} & set(sys.modules)"

@@ -34,6 +34,12 @@ def test_an_outline_is_read_as_it_was_drawn(folder):
     assert (lungs.mask(row, 96) == phantom.simulate(0, 96).lungs).all()
 
 
+def test_a_mask_is_found_whatever_its_names_encoding(folder):
+    (folder / "lung_masks" / "a.png").rename(folder / "lung_masks" / "R\udcf6ntgen.png")
+    joined = lungs.join(pd.DataFrame({"file": ["Röntgen.dcm"]}), folder)
+    assert (lungs.mask(joined.iloc[0], 96) == phantom.simulate(0, 96).lungs).all()
+
+
 def test_an_outline_covers_the_same_share_at_another_size(folder):
     row = lungs.join(RADIOGRAPHS, folder).iloc[0]
     assert lungs.mask(row, 224).mean() == pytest.approx(lungs.mask(row, 96).mean(), abs=0.01)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cxrlib import cohort, study, targets
+from cxrlib import cohort, columns, files, study, targets
 from cxrlib.cohort import audit, folders, tables
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.study import profiles
@@ -276,6 +276,58 @@ def test_capitals_of_a_header_play_no_part(tmp_path):
     assert made[["group", "split"]].to_numpy().tolist() == [["normal", "validation"]]
 
 
+HEADERS = {
+    "patient_id": "patient", "Patient ID": "patient", "pateint": "patient", "subject": "patient",
+    "set": "split", "splits": "split", "label": "group", "Gruop": "group", "viral": "Virus",
+    "age": "age_group", "agegroup": "age_group", "COVID-19": "COVID", "ViewPosition": "view",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "meant"), HEADERS.items())
+def test_a_column_that_is_not_read_is_said_with_what_it_may_be_meant_for(tmp_path, written, meant):
+    rest = {"file": "a.png"} | dict(zip(TARGETS, GROUPS["normal"]))
+    cells = {name: cell for name, cell in rest.items() if name != meant} | {written: "x"}
+    text = ",".join(cells) + "\n" + ",".join(map(str, cells.values())) + "\n"
+    table, told = (
+        listing(tmp_path, text),
+        f"the column {written!r} is not read: did you mean {meant}?",
+    )
+    found = cohort.changes(table)
+    assert told in " ".join(found["was"] + " " + found["now"])
+    with pytest.warns(InputWarning, match=re.escape(told)):
+        try:
+            cohort.read_folder(table)
+        except InputError as error:  # said before what is wrong for want of it
+            assert meant in TARGETS and f"the column {meant} is missing" in str(error)
+
+
+def test_columns_that_mean_nothing_here_are_said_at_once_and_without_a_guess(tmp_path):
+    names = ("sex", "patient_sex", "Unnamed: 0", "remark", "")
+    text = f"file,group,patient,patient_id,{','.join(names)}\na.png,normal,1,1,m,m,0,?,9\n"
+    made, said = read(listing(tmp_path, text))
+    assert list(made["patient"]) == ["1"]
+    unread = "the columns 'patient_id', 'sex', 'patient_sex', 'Unnamed: 0', 'remark' are not read"
+    assert unread in said and "did you mean" not in said
+    assert (
+        "the column 'sex' is not read"
+        in read(listing(tmp_path, "file,group,sex\na.png,normal,f"))[1]
+    )
+
+
+def test_a_table_whose_file_names_stand_under_another_header_says_which(tmp_path):
+    with pytest.raises(
+        InputError, match="lacks the column file: .*'filename' is not read: did you"
+    ):
+        cohort.read_folder(listing(tmp_path, "filename,group\na.png,normal\n"))
+
+
+def test_columns_of_a_collection_that_are_not_read_are_passed_over(tmp_path):
+    metadata(tmp_path, "cohen")
+    table = pd.read_csv(tmp_path / "meta.csv").assign(survival="Y", patient_id=1)
+    table.to_csv(tmp_path / "meta.csv", index=False)
+    assert cohort.changes(tmp_path).empty
+
+
 # Files
 
 
@@ -332,6 +384,59 @@ def test_a_file_is_found_however_its_name_is_spelt(tmp_path, on_disk, written):
     (tmp_path / "mine.csv").write_text(f'file,group\n"{written}",normal\n', encoding="utf-8")
     made, _ = read(tmp_path / "mine.csv")
     assert Path(made["path"][0]).read_bytes() == PNG
+    assert made.drop(columns="path").to_csv().encode()  # any writer takes the name
+
+
+LATIN = "Sch\udcf6n"
+"""The bytes of a name in Latin-1, as Python has them."""
+
+
+def latin_profile(folder, n=12):
+    """A study's profile of radiographs whose names are in Latin-1."""
+    names = [f"Ärzte/{LATIN}{i}.png" for i in range(n)]
+    for i, name in enumerate(names):
+        put(folder, name, content=cv2.imencode(".png", np.full((9, 9), 20 * i, np.uint8))[1])
+    table = pd.DataFrame({"file": [f"Ärzte/Schön{i}.png" for i in range(n)]})
+    table = table.assign(group=["normal", "covid"] * (n // 2))
+    table.to_csv(folder / "mine.csv", index=False)
+    fast = {"image_size": 121, "epochs": 1, "norm_images": 0, "arms": ("efficient",)}
+    return profiles.Profile(cohort="folder", data=str(folder / "mine.csv"), **fast)
+
+
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_names_that_are_not_utf_8_are_text_in_all_that_a_study_writes(project):
+    profile = latin_profile(project)
+    made = study.cohort(profile)
+    facts = ["file", "patient"]
+    assert set(made["file"]) == {f"Ärzte/Schön{i}.png" for i in range(12)}
+    files.write_csv(made[facts], project / "kept.csv")
+    kept = columns.read(project / "kept.csv", dict.fromkeys(facts, columns.text))
+    assert kept.to_numpy().tolist() == made[facts].to_numpy().tolist()
+    copied = profile.experiment("B")
+    pixels = study.pixels(profile, copied)
+    assert len(pixels) == len(study.radiographs(profile, copied)) > 12
+    assert study.fingerprint(profile, copied)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_a_study_of_names_that_are_not_utf_8_comes_to_its_end(project):
+    profile = latin_profile(project)
+    experiment = profile.experiment("A")
+    run = study.train(profile, experiment, experiment.arms[0])
+    asked = study.cohort(profile).query("split != 'train'")
+    assert run.finished and set(run.predictions["file"]) == set(asked["file"])
+
+
+def test_a_source_that_is_called_after_a_table_is_text_too(tmp_path):
+    assert list(read(listing(tmp_path, ROWS, name=f"{LATIN}.csv"))[0]["source"]) == ["Schön"] * 2
+
+
+def test_names_in_two_encodings_that_read_alike_are_never_one(tmp_path):
+    put(tmp_path, f"{LATIN}.png", "SCHÖN.png")
+    (tmp_path / "mine.csv").write_text("file,group\nSchön.png,normal\n", encoding="utf-8")
+    with pytest.raises(InputError, match="Schön.png is not there"):
+        cohort.read_folder(tmp_path / "mine.csv")
 
 
 def test_a_file_that_two_spellings_fit_is_not_guessed(tmp_path):
@@ -363,6 +468,8 @@ def test_answers_are_legal_or_contradict_each_other(answers):
     assert (targets.contradiction(answers) == "") == legal
     for group, own_answers in GROUPS.items():
         assert (targets.contradiction(answers, group) == "") == (answers == own_answers)
+    described = answers in GROUPS.values()
+    assert (targets.contradiction(answers, "other") == "") == (legal and not described)
 
 
 LEGAL = {
@@ -389,6 +496,13 @@ def test_any_legal_answers_are_trained_on(tmp_path, answers):
         (f"file,{','.join(TARGETS)}\na.png,0,1,0,0,1\n", "COVID without Virus"),
         (f"file,group,{','.join(TARGETS)}\na.png,normal,0,1,1,0,1\n", "group normal with"),
         ("file,group,Bacteria\na.png,covid,1\n", "group covid with"),
+        *(
+            (
+                f"file,group,{','.join(TARGETS)}\na.png,Other,{','.join(map(str, answers))}\n",
+                f"group other with the targets of {group}",
+            )
+            for group, answers in GROUPS.items()
+        ),
     ],
 )
 def test_labels_that_contradict_each_other_are_a_problem_and_refused(tmp_path, text, problem):
@@ -400,8 +514,8 @@ def test_labels_that_contradict_each_other_are_a_problem_and_refused(tmp_path, t
 
 def test_a_group_and_the_targets_may_both_be_given_where_they_agree(tmp_path):
     text = f"file,group,{','.join(TARGETS)}\na.png,covid,0,1,1,0,1\nb.png,,0,1,0,0,0\n"
-    made, _ = read(listing(tmp_path, text + "c.png,normal,,,,,\n"))
-    assert list(made["group"]) == ["covid", "other", "normal"]
+    made, _ = read(listing(tmp_path, text + "c.png,normal,,,,,\nd.png,other,0,0,0,0,0\n"))
+    assert list(made["group"]) == ["covid", "other", "normal", "other"]
 
 
 # Empty parts
@@ -447,11 +561,50 @@ def test_radiographs_of_no_group_are_trained_on_too(project):
 def test_two_radiographs_of_no_group_are_trained_on_and_stop_nothing(project):
     table = [GROUPS["normal"]] * 6 + [(0, 1, 0, 0, 0)] * 2 + [GROUPS["covid"]] * 6
     columns = {name: [row[i] for row in table] for i, name in enumerate(TARGETS)}
-    profile = profile_of(project, group=[""] * 14, **columns)
+    profile = profile_of(project, group=[""] * 14, patient=list(range(14)), **columns)
     for way in ({}, {"split": "by-patient"}, {"split": "by-patient", "folds": 2}):
         with pytest.warns(InputWarning):
             made = study.cohort(profiles.dataclasses.replace(profile, **way))
         assert (made["group"] == "other").sum() == 2
+
+
+BY_PATIENT = ({"split": "by-patient"}, {"split": "by-patient", "folds": 2})
+
+
+@pytest.mark.parametrize("way", BY_PATIENT)
+@pytest.mark.parametrize("named", [{}, {"patient": ["", "NA"] * 6}, {"patient_id": ["p"] * 12}])
+def test_a_split_by_patient_of_radiographs_that_name_none_is_refused(project, named, way):
+    profile = profile_of(project, group=["normal", "covid"] * 6, **named)
+    with pytest.warns(InputWarning):  # no Bacteria
+        assert len(study.cohort(profile)) == 12  # by image it is as it was
+    with (
+        warnings.catch_warnings(action="ignore"),
+        pytest.raises(InputError, match="no radiograph names its patient, .* one by image: add"),
+    ):
+        study.cohort(profiles.dataclasses.replace(profile, **way))
+
+
+@pytest.mark.parametrize("way", BY_PATIENT)
+def test_radiographs_that_name_no_patient_beside_others_are_counted(project, way):
+    patients = [*map(str, range(9)), "", "", ""]
+    profile = profile_of(project, group=["normal", "covid"] * 6, patient=patients)
+    with pytest.warns(InputWarning, match="3 of 12 radiographs name neither .* each counts as"):
+        assert len(study.cohort(profiles.dataclasses.replace(profile, **way))) == 12
+
+
+def test_publications_can_stand_for_patients_and_a_given_split_needs_neither(project):
+    way, groups = {"split": "by-patient"}, ["normal", "covid"] * 6
+    for named in (
+        {"publication": [f"10/{i}" for i in range(12)]},
+        {"split": ["train"] * 6 + ["validation"] * 2 + ["test"] * 4},
+    ):
+        profile = profiles.dataclasses.replace(profile_of(project, group=groups, **named), **way)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            made = study.cohort(profile)
+        assert len(made) == 12 and "patient" not in " ".join(str(s.message) for s in said)
+        study.cohort.cache_clear()
+        study.everything.cache_clear()
 
 
 def test_one_group_alone_is_refused_before_anything_is_trained(project):
@@ -487,6 +640,39 @@ def test_a_group_that_no_test_radiograph_has_is_named(project):
     groups = ["normal", "covid", "normal", "covid", "normal", "covid"] * 3
     with pytest.warns(InputWarning, match="no test radiograph has Pneumonia or Virus or COVID"):
         study.cohort(profile_of(project, group=groups, split=splits))
+
+
+@pytest.mark.filterwarnings("ignore::cxrlib.errors.InputWarning")
+def test_a_table_that_was_mended_is_read_again_while_a_notebook_is_open(project):
+    profile = profile_of(project, group=["normal", "covid"] * 6)
+    experiment = profile.experiment("A")
+    before, printed = study.cohort(profile), study.fingerprint(profile, experiment)
+    assert study.cohort(profile) is before and study.everything(profile) is study.everything(
+        profile
+    )
+    table = project / "mine.csv"
+    table.write_text(table.read_text().replace("00.png,normal", "00.png,virus"))
+    assert "virus" in set(study.everything(profile)["group"])
+    table.write_text(table.read_text().replace("00.png,virus", "00.png,covid"))
+    again = study.cohort(profile).set_index("file")["group"]
+    assert again["00.png"] == "covid" and again.value_counts().to_dict() == {
+        "covid": 7,
+        "normal": 5,
+    }
+    assert study.fingerprint(profile, experiment) != printed
+
+
+def test_a_table_that_is_gone_or_wrong_by_now_is_not_answered_from_memory(project):
+    profile = profile_of(project, group=["normal", "covid"] * 6)
+    with pytest.warns(InputWarning):
+        study.cohort(profile)
+    table = project / "mine.csv"
+    table.write_text(table.read_text().replace("00.png,normal", "00.png,normall"))
+    with pytest.raises(InputError, match="'normall' is none of"):
+        study.cohort(profile)
+    table.unlink()
+    with pytest.raises(InputError, match="no file .*mine.csv"):
+        study.cohort(profile)
 
 
 # Folders

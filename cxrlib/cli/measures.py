@@ -207,5 +207,6 @@ def lungs(
         say(f"{place}: {len(found)} outlined, Dice {middle:.3f} in the middle, worst {worst:.3f}")
     if csv and tested:
         table = pd.concat(tested, ignore_index=True)
-        files.write_new(table.to_csv(index=False).encode(), csv)
+        # A folder's name is bytes, of any encoding.
+        files.write_new(table.to_csv(index=False).encode("utf-8", "surrogateescape"), csv)
     say(path)

@@ -2,7 +2,7 @@
 
 A cohort is a DataFrame with one row a radiograph and the columns
 
-    file     name, unique in the cohort
+    file     name, unique in the cohort, as text whatever its encoding on the disk
     path     where its pixels are ("" for phantoms, which are simulated when wanted)
     group    normal, virus, bacteria or covid; "other" where the targets are those of none of them
     patient  who it shows: radiographs that share it are not independent
@@ -54,6 +54,7 @@ __all__ = [
     "UNSETTLED",
     "changes",
     "check",
+    "check_patients",
     "clusters",
     "completed",
     "count_findings",
@@ -295,6 +296,34 @@ def check(cohort):
     ):
         if lacking:
             warnings.warn("no " + what.format(" or ".join(lacking)), InputWarning, stacklevel=2)
+
+
+def check_patients(cohort):
+    """Checks that a user's cohort can be split by patient: that its radiographs name who they show.
+
+    A radiograph that names neither patient nor publication counts as a patient of its own, and an
+    `InputWarning` says how many do.
+
+    Args:
+        cohort: What `read_folder` returns.
+
+    Raises:
+        InputError: None names either, so that the split would be one by image.
+    """
+    alone = (cohort["patient"] == cohort["file"]) & (cohort["publication"] == "")
+    if alone.all():
+        raise InputError(
+            "no radiograph names its patient, so a split by patient would be one by image: add the"
+            " column patient to the table (where each shows somebody else, number them), or set"
+            " split: paper"
+        )
+    if alone.any():
+        warnings.warn(
+            f"{alone.sum()} of {len(cohort)} radiographs name neither patient nor publication:"
+            " each counts as a patient of its own",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def clusters(cohort):

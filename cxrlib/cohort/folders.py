@@ -51,12 +51,20 @@ def key(name):
 
     Capitals, how accents are composed, and the encoding of a name that is not UTF-8 play no part.
     """
+    return unicodedata.normalize("NFC", text(name).strip()).casefold()
+
+
+def text(name):
+    """Returns a name on the disk, which is bytes of any encoding, as text that can be written.
+
+    Where it is not UTF-8 it is taken for Windows-1252, as old archives have it. With the name as it
+    was (Python's surrogates) the file is opened, and no table, page or figure takes that.
+    """
     written = os.fsencode(name)
     try:
-        text = written.decode("utf-8")
+        return written.decode("utf-8")
     except UnicodeDecodeError:
-        text = written.decode("cp1252", "replace")
-    return unicodedata.normalize("NFC", text.strip()).casefold()
+        return written.decode("cp1252", "replace")
 
 
 class Names:

@@ -91,9 +91,10 @@ def _masks(folder):
     for path in folders.images(folder):
         if path.parent != folder:
             continue
-        if path.stem in masks:
-            raise InputError(f"{masks[path.stem]} and {path} are masks of one name: keep one")
-        masks[path.stem] = str(path)
+        stem = folders.text(path.stem)
+        if stem in masks:
+            raise InputError(f"{masks[stem]} and {path} are masks of one name: keep one")
+        masks[stem] = str(path)
     return masks
 
 

@@ -27,6 +27,22 @@ OTHER = "other"
 KNOWN = ("file", "group", "patient", "source", *OPTIONAL, "split", *TARGETS)
 """Columns of a table that mean something here."""
 
+_MEANT = {
+    "file": "image imagefile imagename imagepath filename filepath path name",
+    "group": "label labels class diagnosis finding",
+    "patient": "patientid patientname patientnumber subject subjectid person personid pid mrn",
+    "source": "site hospital institution dataset collection",
+    "publication": "doi paper article",
+    "view": "projection viewposition position",
+    "age_group": "age patientage",
+    "split": "set subset partition",
+    "Virus": "viral",
+    "COVID": "covid19 sarscov2",
+    "": "patientsex patientgender",  # alike to a name here, and not meant for it
+}
+_MEANT = {word: name for name, words in _MEANT.items() for word in words.split()}
+"""What people call columns that mean something here, in letters and figures alone."""
+
 _SPELLINGS = {"val": "validation", "valid": "validation", "dev": "validation"}
 _SPELLINGS |= {"training": "train", "testing": "test"}
 _POSTURES = {
@@ -62,7 +78,7 @@ def read_folder(table):
     Returns:
         A cohort in the file's order. Without `patient`, each radiograph counts as a patient of its
         own. Where the targets are those of no group, the group is "other". What was changed on
-        reading (see `tables`) is said in an `InputWarning`.
+        reading, and which columns were not read (see `tables`), is said in an `InputWarning`.
 
     Raises:
         InputError: No such file, no row in it, a column it lacks, a file listed twice or missing, a
@@ -70,14 +86,14 @@ def read_folder(table):
     """
     table = Path(table)
     rows, notes = listed(table)
+    if notes:  # what was not read may be why something is wrong
+        said = "; ".join(map(str, notes))
+        warnings.warn(f"{table}: {said}", InputWarning, stacklevel=2)
     problems = [fault.said for fault in faults(rows)]
     problems += [f"{row.file} is not there" for row in rows.itertuples() if not row.path_there]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InputError(f"{table}: {problems[0]}{more}")
-    if notes:
-        said = "; ".join(map(str, notes))
-        warnings.warn(f"{table}: {said}", InputWarning, stacklevel=2)
     answers = _answers(rows)
     groups = [group or OTHER for group in targets.decode(answers)]
     files = rows["file"]
@@ -91,7 +107,7 @@ def read_folder(table):
             "path": rows["path"],
             "group": groups,
             "patient": rows.get("patient", files).where(lambda patient: patient != "", files),
-            "source": rows.get("source", table.stem),
+            "source": rows.get("source", folders.text(table.stem)),
             **facts,
         }
     )
@@ -106,7 +122,8 @@ def listed(table):
 
     Returns:
         DataFrame with the columns of `KNOWN` that are there (str), path, and path_there: whether a
-        file is there; and a list of `tables.Note`.
+        file is there; and a list of `tables.Note`. The file is a name that can be written (see
+        `folders.text`), the path the one that opens it.
 
     Raises:
         InputError: No such file, no table, no column `file`, or no row.
@@ -114,9 +131,10 @@ def listed(table):
     table = Path(table)
     if not table.is_file():
         raise InputError(f"no file {table}: list your radiographs there, a row each")
-    rows, notes = tables.read(table, KNOWN)
+    rows, notes = tables.read(table, KNOWN, _MEANT)
     if "file" not in rows:
-        raise InputError(f"{table} lacks the column file: name an image in each row")
+        hint = tables.missed("file", notes)
+        raise InputError(f"{table} lacks the column file: name an image in each row{hint}")
     if rows.empty:
         raise InputError(f"{table} lists no radiographs: write a row each")
     written = rows["file"].copy()
@@ -129,6 +147,7 @@ def listed(table):
             rows = rows.drop(columns=name)
     rows["path"] = [str(table.parent / file) if file else "" for file in rows["file"]]
     rows["path_there"] = [not path or folders.is_there(path) for path in rows["path"]]
+    rows["file"] = ["/".join(map(folders.text, file.split("/"))) for file in rows["file"]]
     return rows, notes
 
 

@@ -224,12 +224,14 @@ def listed(place):
 def changes(place):
     """Lists what is changed and what is left out where a dataset is read.
 
+    Of a user's own table also the columns that are not read.
+
     Args:
         place: As `listed` takes it.
 
     Returns:
-        DataFrame: column ("" for whole rows), rows (how many), was (the first of them, quoted), and
-        now: how it is read, or why it is left out.
+        DataFrame: column ("" for whole rows and columns), rows (how many), was (the first of them,
+        quoted), and now: how it is read, or why it is left out.
 
     Raises:
         InputError: As `listed`.

@@ -6,6 +6,7 @@ and every change is noted.
 """
 
 import csv
+import difflib
 import io
 import re
 import unicodedata
@@ -40,6 +41,11 @@ _OTHERS = {
 """How files begin that are taken for tables, and what they are."""
 
 
+_UNREAD = "is not read: did you mean {}?"
+_ALIKE = 0.75
+"""How alike two headers are, from 0 to 1, where one may be a slip for the other."""
+
+
 class Note(NamedTuple):
     """A change that was made on reading: where, in how many rows, and the first of them."""
 
@@ -53,12 +59,15 @@ class Note(NamedTuple):
         return " ".join(filter(None, (rows, self.column, self.was, self.now)))
 
 
-def read(path, known):
+def read(path, known, meant=None):
     """Reads a table of text, whatever separator, encoding and line ends it was saved with.
 
     Args:
         path: The file.
         known: Names of columns, as they are to be called; capitals in the file play no part.
+        meant: What people write for a known name, in small letters and figures alone -> that name.
+            Each column of the file that is not read is then noted. None: it is passed over, as
+            metadata have many.
 
     Returns:
         DataFrame of str, with the columns of the file that are known, and a list of `Note`. Cells
@@ -92,6 +101,8 @@ def read(path, known):
             cells[name].append(row[i] if i < len(row) else "")
     if empty:
         notes.append(Note("", empty, "", "empty, left out"))
+    if meant is not None:
+        notes += _unread(names, known, columns, meant)
     return pd.DataFrame(cells, dtype=object), notes
 
 
@@ -103,6 +114,11 @@ def columns(path, known):
         return set(_columns(path, names, known))
     except InputError:
         return set()
+
+
+def missed(name, notes):
+    """Returns what notes say of a column that may be meant for a known one: "" where none is."""
+    return next((f" ({note})" for note in notes if note.now == _UNREAD.format(name)), "")
 
 
 def normalise(rows, rules, notes):
@@ -307,3 +323,33 @@ def _columns(path, names, known):
         if name:
             found[name] = i
     return found
+
+
+def _unread(names, known, found, meant):
+    """Notes each column that is not known beside the one that may be meant, and the rest at once.
+
+    Args:
+        names: Those of the file.
+        known, meant: As `read` takes them.
+        found: Known columns that are there: no other one is meant for them.
+    """
+    heard, notes, rest = {name.casefold() for name in known}, [], []
+    words = {_letters(name): name for name in known} | meant
+    for name in dict.fromkeys(map(clean, names)):
+        if not name or name.casefold() in heard:
+            continue
+        likest = difflib.get_close_matches(_letters(name), words, 1, _ALIKE)
+        wanted = words[likest[0]] if likest else ""
+        if wanted and wanted not in found:
+            notes.append(Note("", 0, f"the column {name!r}", _UNREAD.format(wanted)))
+        else:
+            rest.append(repr(name))
+    if len(rest) == 1:
+        notes.append(Note("", 0, f"the column {rest[0]}", "is not read"))
+    elif rest:
+        notes.append(Note("", 0, f"the columns {', '.join(rest)}", "are not read"))
+    return notes
+
+
+def _letters(name):
+    return re.sub(r"[\W_]", "", name.casefold())

@@ -282,6 +282,9 @@ def explain(model, images, target):
 def write(path, model, pixels, radiographs):
     """Explains every test radiograph for the target of its group, and keeps the heatmaps.
 
+    One of group "other" has no such target: its heatmap stays blank, 0 throughout, and counts
+    nowhere, as one that points nowhere.
+
     Args:
         path: The `.npy` file: uint8 (n test radiographs, edge, edge), in the order of the rows.
         model: A trained network.

@@ -27,9 +27,9 @@ INCONSISTENT = {
     "Virus or Bacteria without Pneumonia": lambda said: (
         (said["Virus"] | said["Bacteria"]) & ~said["Pneumonia"]
     ),
-    "nothing at all": lambda said: ~np.any(list(said.values()), axis=0),
 }
-"""Answers that contradict themselves, each with its test of the five answers."""
+"""Answers that contradict themselves, each with its test of the five answers: together they are
+what `targets.contradiction` refuses of a label. No to all five is none of them."""
 
 _NEAREST = 1e-7  # to 0 and 1 that a probability counts: logits and logarithms stay finite
 _LONGEST = 20.0  # temperature, and its inverse the lowest
@@ -302,7 +302,10 @@ def histograms(predictions, *, bins=20):
 
 
 def inconsistent(predictions, *, threshold=0.5, level=0.95):
-    """Counts the answers that contradict themselves, so that they are wrong of any radiograph.
+    """Counts the answers that contradict themselves, and beside them those of no to all five.
+
+    The former are wrong of any radiograph. The latter are wrong of each of the four groups, and may
+    be right of one of none.
 
     Args:
         predictions: As this module takes them.
@@ -310,8 +313,9 @@ def inconsistent(predictions, *, threshold=0.5, level=0.95):
         level: Coverage of the intervals.
 
     Returns:
-        DataFrame: answer (the keys of `INCONSISTENT`, which may overlap, and "any of these"), n
-        (radiographs), share, low, high (Wilson, counting patients).
+        DataFrame: answer (the keys of `INCONSISTENT`, which may overlap, "any of these", and
+        "nothing at all", which is not among these), n (radiographs), share, low, high (Wilson,
+        counting patients).
 
     Raises:
         InputError: As `metrics.evaluate`.
@@ -321,6 +325,7 @@ def inconsistent(predictions, *, threshold=0.5, level=0.95):
     said = dict(zip(TARGETS, answer.T))
     hits = {name: test(said) for name, test in INCONSISTENT.items()}
     hits["any of these"] = np.any(list(hits.values()), axis=0)
+    hits["nothing at all"] = ~answer.any(axis=1)
     rows = [
         (name, hit.sum(), *metrics.share(hit, codes, level=level)) for name, hit in hits.items()
     ]

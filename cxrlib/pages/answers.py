@@ -58,8 +58,9 @@ def confusion(predictions, threshold=0.5):
         threshold: A target counts as answered yes from here on.
 
     Returns:
-        DataFrame of whole numbers: a row a group that was tested, in the order of `GROUPS`, a
-        column each of `ANSWERS`.
+        DataFrame of whole numbers: a row each of `GROUPS` that was tested, in their order, a column
+        each of `ANSWERS`. Radiographs of group "other" are left out: their targets differ, and so
+        none of the answers is right of all.
     """
     said = targets.decode(predictions[[f"p_{t}" for t in targets.TARGETS]].to_numpy() >= threshold)
     names = [targets.GROUP_TARGET.get(group, "other") for group in said]
@@ -70,6 +71,8 @@ def confusion(predictions, threshold=0.5):
 
 def confusions(runs, columns=3):
     """What each group's test radiographs are answered, per cent of the group: a panel a run.
+
+    The right answer is bold. Of group "other" nothing is shown (see `confusion`).
 
     Args:
         runs: Finished runs.
@@ -86,11 +89,12 @@ def confusions(runs, columns=3):
         counts = confusion(run.test_predictions)
         share = counts.div(counts.sum(axis=1), axis=0).to_numpy()
         axis.imshow(share, cmap="Greys", vmin=0, vmax=1.4, aspect="auto")
+        right = [ANSWERS.index(targets.GROUP_TARGET[group]) for group in counts.index]
         for (y, x), value in np.ndenumerate(share):
             axis.text(
                 x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
                 color="white" if value > 0.8 else "black",
-                fontweight="bold" if x == y else "normal",
+                fontweight="bold" if x == right[y] else "normal",
             )  # fmt: skip
         axis.set_yticks(range(len(counts)), [GROUP_LABELS[group] for group in counts.index])
         axis.set_xticks(range(len(ANSWERS)), ANSWERS, rotation=35, ha="right", fontsize=8)

@@ -28,14 +28,45 @@ PREDICTED = "predicted lungs"
 """The region of a real radiograph that the released network takes for lungs."""
 
 
-@functools.cache
+def _while_the_table_stays(make):
+    """Keeps what a function makes of a profile until the table behind it is another.
+
+    So a table that was mended is read again in a notebook that is open. `cache_clear` forgets all.
+    """
+    made = {}
+
+    @functools.wraps(make)
+    def kept(profile):
+        tables = _tables(profile)
+        if profile not in made or made[profile][0] != tables:
+            made[profile] = tables, make(profile)
+        return made[profile][1]
+
+    kept.cache_clear = made.clear
+    return kept
+
+
+def _tables(profile):
+    """Returns path, size and time of the tables that list a profile's radiographs.
+
+    They are its CSV file, or those that lie at the top of its folder, as metadata do.
+    """
+    if profile.cohort == "phantom" or not profile.data:
+        return []
+    place = files.root() / profile.data
+    there = sorted(place.glob("*.[ct]sv")) if place.is_dir() else [place]
+    states = [(path, path.stat()) for path in there if path.is_file()]
+    return [(path, state.st_size, state.st_mtime_ns) for path, state in states]
+
+
+@_while_the_table_stays
 def cohort(profile):
     """Makes a profile's cohort: radiographs, targets and split.
 
     Returns:
-        A cohort (see `cxrlib.cohort`) with the column `split`; phantoms also have what
-        `phantom.table` says of them. A user's table that has a split keeps it, and every row; if
-        none is for validation, see `cohort.completed`.
+        A cohort (see `cxrlib.cohort`) with the column `split`, the same one until the table behind
+        it is another; phantoms also have what `phantom.table` says of them. A user's table that has
+        a split keeps it, and every row; if none is for validation, see `cohort.completed`.
 
     Raises:
         InputError: The data are missing or not what the profile says, or nothing can be learnt
@@ -50,6 +81,8 @@ def cohort(profile):
 def _split(profile, table):
     if "split" in table and not profile.folds:
         return cohorts.completed(table, profile.seed)
+    if profile.cohort == "folder" and profile.split == profiles.BY_PATIENT:
+        cohorts.check_patients(table)
     if profile.cohort != "phantom":
         # Radiographs of none of the four groups all stay: no count is asked of them.
         table = cohorts.sample(table, profile.counts | {cohorts.OTHER: 0})
@@ -67,7 +100,7 @@ def split(profile):
     return "given" if "split" in everything(profile) else profile.split
 
 
-@functools.cache
+@_while_the_table_stays
 def everything(profile):
     """Returns all radiographs that a profile may draw from."""
     if profile.cohort == "phantom":

@@ -240,7 +240,7 @@ def thresholds(runs, target="COVID"):
 
 
 def impossible(runs):
-    """Tabulates answers that no radiograph can deserve.
+    """Tabulates answers that contradict themselves, any of these, and no to all five targets.
 
     Args:
         runs: Finished runs.
