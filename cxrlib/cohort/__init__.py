@@ -299,28 +299,20 @@ def check(cohort):
 
 
 def check_patients(cohort):
-    """Checks that a user's cohort can be split by patient: that its radiographs name who they show.
+    """Warns where a user's cohort is split by patient and does not say whom its radiographs show.
 
-    A radiograph that names neither patient nor publication counts as a patient of its own, and an
-    `InputWarning` says how many do.
+    A radiograph that names neither patient nor publication counts as a patient of its own, which is
+    right where each shows somebody else. An `InputWarning` says how many do.
 
     Args:
         cohort: What `read_folder` returns.
-
-    Raises:
-        InputError: None names either, so that the split would be one by image.
     """
     alone = (cohort["patient"] == cohort["file"]) & (cohort["publication"] == "")
-    if alone.all():
-        raise InputError(
-            "no radiograph names its patient, so a split by patient would be one by image: add the"
-            " column patient to the table (where each shows somebody else, number them), or set"
-            " split: paper"
-        )
     if alone.any():
+        so = ", so that the split by patient is one by image" if alone.all() else ""
         warnings.warn(
             f"{alone.sum()} of {len(cohort)} radiographs name neither patient nor publication:"
-            " each counts as a patient of its own",
+            f" each counts as a patient of its own{so}. The column is called patient",
             InputWarning,
             stacklevel=2,
         )
