@@ -303,6 +303,23 @@ def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():
     assert table.loc[remedies.REMEDIES["none"].says, "More than without"] == "–"
 
 
+def test_what_no_seed_has_measured_has_a_dash_and_what_one_has_no_interval():
+    effects = on_real(range(3), {"joined": 0.2})
+    c, joined = (effects["remedy"] == name for name in ("c", "joined"))
+    lost = {"random": np.nan, "gained": np.nan, "gap": np.nan}
+    lost_all, lost_two = (
+        effects.assign(**{name: effects[name].mask(where) for name in lost})
+        for where in (c, joined & (effects["seed"] > 0))
+    )
+    table = shown.real_table(lost_all, effects).set_index("Remedy")
+    assert (
+        table.loc[remedies.REMEDIES["c"].says, ["New patients", "More than without"]].eq("–").all()
+    )
+    table = shown.real_table(lost_two, effects).set_index("Remedy")
+    assert table.loc[remedies.REMEDIES["joined"].says, "New patients"] == "0.70"
+    assert shown.helping(lost_two) == [] == shown.helping(lost_all[c])
+
+
 def test_a_start_is_asked_about_the_border_and_about_all_but_it():
     parts = [("border alone", 0.7), ("border covered", 0.9)]
     rows = [

@@ -117,6 +117,21 @@ def test_an_interval_over_seeds_counts_seeds():
     assert list(found["seeds"]) == [3, 1]
 
 
+def test_a_seed_without_a_value_does_not_narrow_an_interval():
+    """With it counted, the three would seem four, and a third of the interval would be lost."""
+    rows = [(0, 1, 0.1), (0, 2, 0.2), (0, 3, 0.3), (1, 1, 0.5), (1, 2, np.nan), (2, 1, np.nan)]
+    table = pd.DataFrame(rows, columns=["tie", "seed", "gap"])
+    unknown = pd.DataFrame([(0, 4, np.nan)], columns=table.columns)
+    found, with_it = (
+        shortcuts.over_seeds(one, "gap", ["tie"]).set_index("tie")
+        for one in (table, pd.concat([table, unknown]))
+    )
+    pd.testing.assert_frame_equal(found, with_it)
+    assert list(found["seeds"]) == [3, 1, 0]
+    assert found.loc[1, "mean"] == 0.5 and found.loc[1, ["low", "high"]].isna().all()
+    assert found.loc[2, ["mean", "low", "high"]].isna().all()
+
+
 def test_lung_attention_is_correlated_with_the_gap_over_runs():
     rng = np.random.default_rng(3)
     runs = [{"experiment": e, "tie": t, "seed": s} for e in "AC" for t in (0, 1) for s in range(5)]

@@ -62,6 +62,15 @@ def test_the_spread_is_that_of_the_seeds():
     assert np.isnan(trials.spread(table[:1]).iloc[0]["sd"])
 
 
+def test_a_seed_of_which_a_measure_is_undefined_is_not_counted():
+    table = pd.DataFrame({
+        "experiment": "A", "architecture": "efficient", "weights": "none", "seed": [1, 2, 3],
+        "target": "COVID", "metric": "precision", "value": [0.7, np.nan, 0.9],
+    })  # fmt: skip
+    assert trials.spread(table).iloc[0]["seeds"] == 2
+    assert trials.spread(table[:2]).iloc[0]["seeds"] == 1
+
+
 def test_one_more_seed_falls_into_its_interval_in_95_of_100_studies():
     rng = np.random.default_rng(0)
     for n in (3, 5):

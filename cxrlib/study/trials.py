@@ -52,11 +52,11 @@ def spread(measured):
         measured: What `measured` returns.
 
     Returns:
-        DataFrame: experiment, architecture, weights, target, metric, seeds (how many), mean, sd
-        (NaN with one seed), smallest, largest.
+        DataFrame: experiment, architecture, weights, target, metric, seeds (how many have a
+        value), mean, sd (NaN with one seed), smallest, largest.
     """
     found = measured.groupby([*ARM, "target", "metric"], sort=False)["value"]
-    names = {"size": "seeds", "mean": "mean", "std": "sd", "min": "smallest", "max": "largest"}
+    names = {"count": "seeds", "mean": "mean", "std": "sd", "min": "smallest", "max": "largest"}
     return found.agg(list(names)).rename(columns=names).reset_index()
 
 
