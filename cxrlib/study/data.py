@@ -315,6 +315,17 @@ def _fingerprint(profile, table, experiment):
     return _digest(facts + outlining(experiment))
 
 
+def identity(table):
+    """Digests which radiographs a table lists: what it says of each, and what is in its file.
+
+    Where the files are makes no difference.
+
+    Args:
+        table: A cohort of files, as `cohort.read` returns it.
+    """
+    return _digest([table.drop(columns="path").to_csv(index=False), files.digests(table["path"])])
+
+
 def lung_attention(profile, run):
     """Measures the heatmaps of a finished run against what is known of its test radiographs.
 
