@@ -12,7 +12,9 @@ from cxrlib import images, phantom, shortcuts, study
 from cxrlib.errors import InputError
 from cxrlib.images import marks
 from cxrlib.shortcuts import films, ties
+from cxrlib.study import profiles
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -62,6 +64,38 @@ def test_what_a_study_has_measured_is_read_and_a_damaged_table_is_named(project,
     (place / "auc.csv").touch()
     with pytest.raises(InputError, match="auc.csv is damaged"):
         shortcuts.measured(tiny)
+
+
+def test_tables_of_another_profile_of_the_same_name_are_neither_shown_nor_written_over(
+    project, tiny, monkeypatch
+):
+    rows = pd.DataFrame({"experiment": ["A"], "cover": ["none"], "seed": [718]})
+    monkeypatch.setattr(shortcuts, "sweep", lambda *_, **__: [])
+    monkeypatch.setattr(shortcuts, "occlusion", lambda *_: [rows])
+    place = shortcuts.kept_in(tiny)
+    assert list(shortcuts.measure(tiny, place)) == ["A cover none seed 718"]
+    before = (place / "occlusion.csv").read_bytes()
+    more = dataclasses.replace(tiny, more_seeds=(719,), threads=2)
+    assert list(shortcuts.measured(more)) == ["occlusion"]
+    assert len(list(shortcuts.measure(more, place))) == 1
+    longer = dataclasses.replace(tiny, epochs=9)
+    said = "occlusion.csv was begun with epochs 3, and now epochs is 9. Give the profile another"
+    with pytest.raises(InputError, match=said):
+        next(shortcuts.measure(longer, place))
+    with pytest.raises(InputError, match=said):
+        shortcuts.measured(longer)
+    assert (place / "occlusion.csv").read_bytes() == before
+    (place / shortcuts.SETTINGS).unlink()
+    with pytest.raises(InputError, match="shortcuts.json is missing"):
+        next(shortcuts.measure(tiny, place))
+
+
+def test_tables_that_are_kept_say_how_they_were_made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for name in ("marks", "covered", "coronahack-224"):
+        profile = profiles.read(ROOT / "profiles" / f"{name}.yml")
+        assert (shortcuts.kept_in(profile) / shortcuts.SETTINGS).exists()
+        assert shortcuts.measured(profile)
 
 
 def answered(by_mark, by_lesion):
