@@ -244,7 +244,8 @@ def chosen(effects):
         without the shortcut).
     """
     ways = ["validation, tied", "validation, random", "random"]
-    asked = effects[effects["remedy"] != "border alone"].dropna(subset=ways)
+    no_choice = [name for name in CONTROLS if name != WITHOUT]
+    asked = effects[~effects["remedy"].isin(no_choice)].dropna(subset=ways)
     of, rows = ["shortcut", "seed"], []
     choice = asked.groupby(of)["remedy"].transform("size")
     asked = asked[choice == choice.groupby(asked["shortcut"]).transform("max")]

@@ -431,7 +431,7 @@ def ensure(profile, name):
 
     Args:
         profile: The study's profile.
-        name: Of the experiment: A, B or C.
+        name: Of the experiment, one of `experiments.EXPERIMENTS`.
 
     Returns:
         List of `runs.Run` in the order of the arms.
