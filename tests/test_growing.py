@@ -50,6 +50,14 @@ def test_other_new_patients_are_other_settings(tmp_path):
         begun(path, new_patients="theirs")
 
 
+def test_a_fact_that_came_later_is_learnt_from_whoever_goes_on_with_the_table(tmp_path):
+    path = tmp_path / "table.csv"
+    grown(path, 1, 10)
+    assert len(begun(path, radiographs="these")) == 1
+    with pytest.raises(InputError, match="radiographs these, and now radiographs is those"):
+        begun(path, radiographs="those")
+
+
 def test_more_seeds_and_a_folder_elsewhere_are_the_same_settings(tmp_path):
     path = tmp_path / "table.csv"
     grown(path, 1, 10)

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from cxrlib import images
 from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES, models
 from cxrlib.targets import TARGETS
@@ -73,6 +74,10 @@ def test_imagenet_weights_that_cannot_be_had_are_said_to_be_unavailable(monkeypa
     monkeypatch.setattr(densenet.file_utils, "get_file", unreachable)
     with pytest.raises(models.WeightsUnavailable, match="weights unavailable"):
         models.build("densenet121", 64, "imagenet")
+
+
+def test_a_profile_and_an_audit_ask_for_what_every_network_takes():
+    assert max(row.smallest for row in ARCHITECTURES.values()) == images.SMALLEST
 
 
 @slow

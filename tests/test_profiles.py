@@ -50,6 +50,7 @@ def test_the_paper_profile_is_the_papers_schedule_to_the_number():
         ({"more_seeds": [-1]}, "seed is -1: it lies between"),
         ({"folds": 3}, "folds are of patients; set split: by-patient"),
         ({"folds": 1, "split": "by-patient"}, "folds is 1: 0 for one split, or 2 to 10"),
+        ({"folds": 11, "split": "by-patient"}, "folds is 11: at most 10"),
         ({"fold": 2}, "fold is 2: 1 to 1"),
         ({"source_tie": 2.0}, "source_tie is 2.0: it lies between 0 and 1"),
         ({"cohort": "phantoms"}, "cohort: unknown 'phantoms' .did you mean 'phantom'?"),

@@ -1,12 +1,15 @@
 """A digest of code changes when what is executed changes, and only then."""
 
+import dataclasses
+import functools
 import shutil
 from pathlib import Path
 
 import pytest
 
+from cxrlib import study
 from cxrlib.pages import notebooks
-from cxrlib.study import experiments, provenance
+from cxrlib.study import arms, data, experiments, provenance
 
 ROOT = Path(__file__).parents[1]
 TRAINING = (
@@ -55,6 +58,59 @@ def library(tmp_path):
 )
 def test_a_change_of_what_is_executed_changes_what_it_makes(library, module, old, new, expected):
     assert library(module, old, new) == expected
+
+
+def makers(monkeypatch, profile, name, table, place):
+    """Returns the digests of a run's training and of its pixels, with the library of a folder."""
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "digest", functools.partial(provenance.digest, place=place))
+        experiment = profile.experiment(name)
+        keys = data._pixel_keys(profile, experiment, table)
+        return arms._code(profile, "efficient", experiment.treatment)["training"], keys[-1]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "of"),
+    [
+        ("study/data.py", 'if row["copy"] else made', 'if row["copy"] > 1 else made', "BCDr"),
+        ("study/data.py", "return images.treat(image, treatment)", "return image", "BCDr"),
+        ("study/data.py", "treated(made, experiment.treatment,", "treated(made, 'raw',", "BCDr"),
+        ("study/data.py", "default_rng([copy, ", "default_rng([copy + 1, ", "BCDr"),
+        ("study/data.py", "known.lungs)", "known.lesions)", "BCDr"),
+        ("images/__init__.py", "np.uint8(0), image)", "np.uint8(9), image)", "BCDr"),
+        ("images/augment.py", "def draw(ranges, rng):", "def draw(ranges, rng, turned=0):", "BCDr"),
+        ("study/experiments.py", 'if split == "test":', 'if split != "train":', "BCDr"),
+        ("images/__init__.py", "CLAHE_CLIP = 3.0", "CLAHE_CLIP = 2.0", "CD"),
+        ("networks/unet.py", "PARTS = 2", "PARTS = 1", "D"),
+        ("phantom/__init__.py", "return grey", "return grey + 1", "BCD"),
+        ("images/__init__.py", "cv2.INTER_AREA if", "cv2.INTER_CUBIC if", "BCDr"),
+        ("images/decode.py", "def read(path):", "def read(path, page=0):", "r"),
+        (
+            "images/marks.py",
+            "def paint_over(image, mask):",
+            "def paint_over(image, mask, x=0):",
+            "r",
+        ),
+    ],
+)
+def test_what_makes_a_pixel_is_known_to_the_run_and_to_the_pixels_alike(
+    project, monkeypatch, tiny, module, old, new, of
+):
+    """Of phantoms in B, C and D, and of real radiographs in A (r)."""
+    for name in ("cxrlib", "results/lungs"):
+        shutil.copytree(ROOT / name, project / name)
+    path = project / "cxrlib" / module
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    real = dataclasses.replace(tiny, cohort="folder")
+    films = study.cohort(tiny).assign(copy=0, path=str(path))
+    made = [(tiny, name, study.radiographs(tiny, tiny.experiment(name)), name) for name in "BCD"]
+    for profile, name, table, told in [*made, (real, "A", films, "r")]:
+        before, after = (
+            makers(monkeypatch, profile, name, table, place) for place in (ROOT, project)
+        )
+        changed = [one != other for one, other in zip(before, after)]
+        assert changed == [told in of] * 2, told
 
 
 @pytest.mark.parametrize(

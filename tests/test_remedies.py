@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +15,7 @@ from cxrlib.errors import InputError
 from cxrlib.networks import ARCHITECTURES
 from cxrlib.pages import remedies as shown
 from cxrlib.phantom import TIED_MARK
-from cxrlib.shortcuts import populations, remedies
+from cxrlib.shortcuts import external, growing, populations, remedies, transfer
 from cxrlib.targets import TARGETS
 
 
@@ -150,6 +153,46 @@ def test_real_radiographs_need_new_patients_and_phantoms_none(once, tmp_path):
         next(remedies.measure(other, path))
     with pytest.raises(InputError, match="new patients themselves: name no other"):
         next(remedies.measure(once, path, "data/covid-chestxray"))
+
+
+def test_a_table_of_one_set_of_radiographs_does_not_go_on_with_another(collections, tmp_path):
+    """A folder that moved holds the same radiographs; one whose pictures were changed does not."""
+    profile, new = collections
+    first = growing.radiographs(profile, new)
+    trained = Path(profile.data)
+    moved, elsewhere = (shutil.copytree(one.parent, tmp_path / "moved" / one.parent.name) / one.name
+                        for one in (trained, new))  # fmt: skip
+    again = dataclasses.replace(profile, data=str(moved))
+    assert growing.radiographs(again, elsewhere) == first
+    for picture in (moved.parent / "3.png", elsewhere.parent / "103.png"):
+        cv2.imwrite(str(picture), np.zeros((128, 128), np.uint8))
+    other = growing.radiographs(again, elsewhere)
+    assert [first[name] != other[name] for name in first] == [True, True]
+
+
+@pytest.mark.parametrize("table", [remedies, transfer])
+def test_other_new_patients_of_the_same_names_are_refused(collections, tmp_path, table):
+    profile, new = collections
+    path, facts = tmp_path / "table.csv", growing.radiographs(profile, new)
+    growing.begin(path, table.COLUMNS, remedies.settled(profile), new_patients="list", **facts)
+    path.write_text(",".join(table.COLUMNS))
+    cv2.imwrite(str(new.parent / "103.png"), np.zeros((128, 128), np.uint8))
+    with pytest.raises(InputError, match="begun with new_radiographs .*move the table away"):
+        next(table.measure(profile, path, new))
+
+
+def test_phantoms_are_known_by_their_profile(once):
+    assert growing.radiographs(once, None) == {}
+
+
+def test_a_cohort_from_elsewhere_has_one_name(once, project):
+    real = dataclasses.replace(once, cohort="coronahack", data="data/coronahack")
+    for name in ("covid.2020", "odd name"):
+        (project / name).mkdir()
+        assert remedies.named(real, name) == name
+    (project / "mine.csv").touch()
+    assert remedies.named(real, "mine.csv") == external.named("mine.csv") == "mine"
+    assert external.named("covid.2020") == "covid.2020"
 
 
 @pytest.mark.parametrize(
@@ -301,6 +344,23 @@ def test_on_real_radiographs_a_remedy_helps_where_every_seed_says_so():
     assert table.loc[remedies.REMEDIES["joined"].says, "More, trained before"].startswith("0.10 (")
     assert table.loc[remedies.REMEDIES["joined"].says, "New patients"].startswith("0.70 (")
     assert table.loc[remedies.REMEDIES["none"].says, "More than without"] == "–"
+
+
+def test_what_no_seed_has_measured_has_a_dash_and_what_one_has_no_interval():
+    effects = on_real(range(3), {"joined": 0.2})
+    c, joined = (effects["remedy"] == name for name in ("c", "joined"))
+    lost = {"random": np.nan, "gained": np.nan, "gap": np.nan}
+    lost_all, lost_two = (
+        effects.assign(**{name: effects[name].mask(where) for name in lost})
+        for where in (c, joined & (effects["seed"] > 0))
+    )
+    table = shown.real_table(lost_all, effects).set_index("Remedy")
+    assert (
+        table.loc[remedies.REMEDIES["c"].says, ["New patients", "More than without"]].eq("–").all()
+    )
+    table = shown.real_table(lost_two, effects).set_index("Remedy")
+    assert table.loc[remedies.REMEDIES["joined"].says, "New patients"] == "0.70"
+    assert shown.helping(lost_two) == [] == shown.helping(lost_all[c])
 
 
 def test_a_start_is_asked_about_the_border_and_about_all_but_it():

@@ -12,7 +12,9 @@ from cxrlib import images, phantom, shortcuts, study
 from cxrlib.errors import InputError
 from cxrlib.images import marks
 from cxrlib.shortcuts import films, ties
+from cxrlib.study import profiles
 from cxrlib.targets import GROUP_TARGET, GROUPS, TARGETS
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -62,6 +64,38 @@ def test_what_a_study_has_measured_is_read_and_a_damaged_table_is_named(project,
     (place / "auc.csv").touch()
     with pytest.raises(InputError, match="auc.csv is damaged"):
         shortcuts.measured(tiny)
+
+
+def test_tables_of_another_profile_of_the_same_name_are_neither_shown_nor_written_over(
+    project, tiny, monkeypatch
+):
+    rows = pd.DataFrame({"experiment": ["A"], "cover": ["none"], "seed": [718]})
+    monkeypatch.setattr(shortcuts, "sweep", lambda *_, **__: [])
+    monkeypatch.setattr(shortcuts, "occlusion", lambda *_: [rows])
+    place = shortcuts.kept_in(tiny)
+    assert list(shortcuts.measure(tiny, place)) == ["A cover none seed 718"]
+    before = (place / "occlusion.csv").read_bytes()
+    more = dataclasses.replace(tiny, more_seeds=(719,), threads=2)
+    assert list(shortcuts.measured(more)) == ["occlusion"]
+    assert len(list(shortcuts.measure(more, place))) == 1
+    longer = dataclasses.replace(tiny, epochs=9)
+    said = "occlusion.csv was begun with epochs 3, and now epochs is 9. Give the profile another"
+    with pytest.raises(InputError, match=said):
+        next(shortcuts.measure(longer, place))
+    with pytest.raises(InputError, match=said):
+        shortcuts.measured(longer)
+    assert (place / "occlusion.csv").read_bytes() == before
+    (place / shortcuts.SETTINGS).unlink()
+    with pytest.raises(InputError, match="shortcuts.json is missing"):
+        next(shortcuts.measure(tiny, place))
+
+
+def test_tables_that_are_kept_say_how_they_were_made(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for name in ("marks", "covered", "coronahack-224"):
+        profile = profiles.read(ROOT / "profiles" / f"{name}.yml")
+        assert (shortcuts.kept_in(profile) / shortcuts.SETTINGS).exists()
+        assert shortcuts.measured(profile)
 
 
 def answered(by_mark, by_lesion):
@@ -115,6 +149,21 @@ def test_an_interval_over_seeds_counts_seeds():
     assert found.loc[0, "high"] - 0.2 == pytest.approx(4.303 * 0.1 / np.sqrt(3), abs=1e-3)
     assert np.isnan(found.loc[1, "low"])
     assert list(found["seeds"]) == [3, 1]
+
+
+def test_a_seed_without_a_value_does_not_narrow_an_interval():
+    """With it counted, the three would seem four, and a third of the interval would be lost."""
+    rows = [(0, 1, 0.1), (0, 2, 0.2), (0, 3, 0.3), (1, 1, 0.5), (1, 2, np.nan), (2, 1, np.nan)]
+    table = pd.DataFrame(rows, columns=["tie", "seed", "gap"])
+    unknown = pd.DataFrame([(0, 4, np.nan)], columns=table.columns)
+    found, with_it = (
+        shortcuts.over_seeds(one, "gap", ["tie"]).set_index("tie")
+        for one in (table, pd.concat([table, unknown]))
+    )
+    pd.testing.assert_frame_equal(found, with_it)
+    assert list(found["seeds"]) == [3, 1, 0]
+    assert found.loc[1, "mean"] == 0.5 and found.loc[1, ["low", "high"]].isna().all()
+    assert found.loc[2, ["mean", "low", "high"]].isna().all()
 
 
 def test_lung_attention_is_correlated_with_the_gap_over_runs():

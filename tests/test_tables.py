@@ -342,6 +342,16 @@ def test_an_occlusion_tells_origin_beside_the_targets_or_why_not():
     assert list(frame["Origin"]) == ["0.62 (0.50 to 0.75)", "the same as COVID"]
 
 
+@pytest.mark.parametrize("unmeasured", [1, 2])
+def test_a_seed_that_could_not_be_measured_hides_no_other(unmeasured):
+    rows = [(seed, np.nan if seed == unmeasured else 0.6 + seed / 10) for seed in (1, 2, 3)]
+    measured = pd.DataFrame(rows, columns=["seed", "value"]).assign(cover="none", target="origin")
+    measured["low"], measured["high"] = measured["value"] - 0.1, measured["value"] + 0.1
+    measured["note"] = np.where(measured["value"].isna(), "undefined: one source", "")
+    means = {1: "0.85 (0.70 to 1.00), 2 of 3 seeds", 2: "0.80 (0.60 to 1.00), 2 of 3 seeds"}
+    assert list(tables.occlusion(measured)["Origin"]) == [means[unmeasured]]
+
+
 def test_recovery_of_marks_is_in_per_cent_and_blank_where_there_are_none():
     columns = ["mark", "n", "found", "recall", "precision"]
     measured = [("none", 40, 0.025, np.nan, np.nan), ("R", 40, 1.0, 0.995, 0.98)]

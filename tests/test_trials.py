@@ -27,12 +27,21 @@ def test_each_seed_is_measured_as_its_run_was(tmp_path):
 def test_folds_are_pooled_so_that_each_radiograph_counts_once(tmp_path):
     made_runs = [make_run(tmp_path / str(k), seed=1, split=f"fold {k} of 2") for k in (1, 2)]
     second = made_runs[1].predictions
-    second["patient"] = second["patient"].astype(str) + " of the other fold"
+    second[["file", "patient"]] += " of the other fold"
     second.to_csv(made_runs[1].folder / "predictions.csv", index=False)
     found = trials.measured(made_runs)
     pooled = pd.concat([run.test_predictions for run in made_runs], ignore_index=True)
     assert harsh(found)["value"].tolist() == harsh(metrics.of_predictions(pooled))["value"].tolist()
     assert harsh(found)["n"].iloc[0] == 2 * harsh(made_runs[0].metrics)["n"].iloc[0]
+
+
+@pytest.mark.parametrize("facts", [{"image_size": 224}, {}])
+def test_two_runs_of_a_seed_on_the_same_radiographs_are_no_folds(tmp_path, facts):
+    """As of two image sizes, or the same run found in two places: all would be counted twice."""
+    both = [make_run(tmp_path / "one"), make_run(tmp_path / "other", **facts)]
+    said = "one/A/efficient-none and .*other/A/efficient-none were both tested on 0 with seed 1"
+    with pytest.raises(InputError, match=said):
+        trials.measured(both)
 
 
 def test_arms_that_took_other_initialisations_in_other_seeds_are_called_best(tmp_path):
@@ -60,6 +69,15 @@ def test_the_spread_is_that_of_the_seeds():
     assert (found["seeds"], found["smallest"], found["largest"]) == (3, 0.7, 0.9)
     assert found[["mean", "sd"]].tolist() == pytest.approx([0.8, 0.1])
     assert np.isnan(trials.spread(table[:1]).iloc[0]["sd"])
+
+
+def test_a_seed_of_which_a_measure_is_undefined_is_not_counted():
+    table = pd.DataFrame({
+        "experiment": "A", "architecture": "efficient", "weights": "none", "seed": [1, 2, 3],
+        "target": "COVID", "metric": "precision", "value": [0.7, np.nan, 0.9],
+    })  # fmt: skip
+    assert trials.spread(table).iloc[0]["seeds"] == 2
+    assert trials.spread(table[:2]).iloc[0]["seeds"] == 1
 
 
 def test_one_more_seed_falls_into_its_interval_in_95_of_100_studies():

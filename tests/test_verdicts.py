@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cxrlib import paper
+from cxrlib.errors import InputError
 from cxrlib.pages import tables
 from cxrlib.paper import verdicts
 from cxrlib.study import runs
@@ -61,6 +62,27 @@ def test_seeds_are_averaged_and_their_range_is_told(tmp_path):
     row = judged(several)
     assert (row["seeds"], row["value"], row["smallest"], row["largest"]) == (2, 0.8, 0.7, 0.9)
     assert row["verdict"] == "comes out again"
+
+
+def rewritten(run, change):
+    path = run.folder / "predictions.csv"
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    return runs.load(run.folder)
+
+
+def test_the_order_of_rows_makes_no_difference(tmp_path):
+    one, other = (answering(make_run(tmp_path / f"{n}", seed=n), n) for n in (70, 90))
+    before = judged([one, other])
+    after = judged([one, rewritten(other, lambda table: table[::-1])])
+    pd.testing.assert_series_equal(before, after)
+
+
+def test_runs_that_were_tested_on_different_radiographs_are_not_averaged(tmp_path):
+    one, other = (answering(make_run(tmp_path / f"{n}", seed=n), 80) for n in (1, 2))
+    other = rewritten(other, lambda table: table.assign(file=table["file"] + 1))
+    said = "1/A/efficient-none and .*2/A/efficient-none were tested on different radiographs"
+    with pytest.raises(InputError, match=said):
+        judged([one, other])
 
 
 def test_image_sizes_are_judged_apart(tmp_path):

@@ -42,9 +42,6 @@ FILE_FACTS = (
 SIZE = 224
 """Edge in pixels at which radiographs of all sizes are compared."""
 
-SMALLEST = 121
-"""Edge in pixels below which no network here takes an image."""
-
 _FILES = "Problems"
 _UNKNOWN = {name: np.nan if name in NUMBERS else "" for name in FILE_FACTS}
 
@@ -327,9 +324,13 @@ def _file_problems(table):
         elif row.error:
             problem, _, mend = row.error.partition(": ")
             yield row.file, problem, mend or "replace the file or drop the row"
-        elif min(row.width, row.height) < SMALLEST:
+        elif min(row.width, row.height) < images.SMALLEST:
             size = f"{row.width:.0f} × {row.height:.0f} px"
-            yield row.file, f"{size} is too small", f"find it with {SMALLEST} px or more a side"
+            yield (
+                row.file,
+                f"{size} is too small",
+                f"find it with {images.SMALLEST} px or more a side",
+            )
 
 
 def _duplicates(table):

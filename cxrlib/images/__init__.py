@@ -19,6 +19,10 @@ CROP = {"top": 40, "left": 40, "bottom": 30, "right": 30}
 """Pixels that Experiment C cuts off at 768 px (Albert 2020)."""
 
 CROP_SIZE = 768
+SMALLEST = 121
+"""Smallest edge in pixels of an image that all networks of the study take (Efficient's; the deep
+ones take smaller ones)."""
+
 CLAHE_CLIP = 3.0
 CLAHE_TILES = (8, 8)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cxrlib.errors import InputError
 from cxrlib.files import root
+from cxrlib.images import SMALLEST
 
 
 class Architecture(NamedTuple):
@@ -45,10 +46,16 @@ ARCHITECTURES = {
     ),
     "resnet50": Architecture("ResNet-50", "ResNet50", ("#d55e00", "#e69f00"), "Grad-CAM", 32, True),
     "efficient": Architecture(
-        "Efficient", "efficient", ("#009e73",), "guided saliency", 121, False, steps_per_call=16
+        "Efficient",
+        "efficient",
+        ("#009e73",),
+        "guided saliency",
+        SMALLEST,
+        False,
+        steps_per_call=16,
     ),
 }
-"""The networks of the study by name, in the order in which tables and figures show them."""
+"""The networks of the study by name, the deep ones first."""
 
 
 @dataclass(frozen=True)

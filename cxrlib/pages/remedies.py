@@ -289,7 +289,7 @@ def transfer_table(measured, by, columns):
     for key, part in measured.groupby(names, sort=False):
         row = dict(zip(by, key))
         for title, (target, measure) in columns.items():
-            own = part[part["target"] == target].dropna(subset=[measure])
+            own = part[part["target"] == target]
             averages = over_seeds(own.assign(of=0), measure, ["of"])
             row[title] = _cell(averages, 0, least=0)
         rows.append(row)
@@ -329,7 +329,7 @@ def _tabulated(names, columns):
 
 def _over(effects, shortcut, measure, level=0.95):
     """Averages a measure over seeds: a row a remedy with mean, low and high."""
-    own = effects[effects["shortcut"] == shortcut].dropna(subset=[measure])
+    own = effects[effects["shortcut"] == shortcut]
     found = over_seeds(own, measure, ["remedy"], level).set_index("remedy")
     if measure in VERSIONS:  # AUCs, which Student's interval may leave
         found[["low", "high"]] = found[["low", "high"]].clip(0, 1)
@@ -337,7 +337,7 @@ def _over(effects, shortcut, measure, level=0.95):
 
 
 def _cell(averages, name, least=-1):
-    if name not in averages.index:
+    if name not in averages.index or np.isnan(averages.loc[name, "mean"]):
         return "–"
     mean, low, high = averages.loc[name, ["mean", "low", "high"]]
     low, high = np.clip([low, high], least, 1)

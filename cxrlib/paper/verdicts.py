@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cxrlib import metrics, paper
+from cxrlib.errors import InputError
 from cxrlib.metrics import comparison
 from cxrlib.study import experiments, trials
 
@@ -36,6 +37,9 @@ def table(runs):
         paper_high (exact, an image in copies once; of the arm that stood in the paper's
         experiment, where ours began from other weights), value, low, high, smallest, largest,
         seeds, verdict.
+
+    Raises:
+        InputError: Runs of one arm and image size were tested on different radiographs.
     """
     of_paper = [run for run in runs if experiments.find(run.experiment).published]
     finished = [run for run in of_paper if run.finished]
@@ -68,13 +72,32 @@ def _row(runs, of_paper, target, metric):
     ends = ("value", "low", "high", "smallest", "largest")
     if not runs:
         return found | dict.fromkeys(ends, np.nan) | {"verdict": NOT_RUN}
-    each = [_hits(run.test_predictions, target) for run in runs]
-    patients = runs[0].test_predictions.loc[each[0].index, "patient"]
+    tested = _aligned(runs)
+    each = [_hits(predictions, target) for predictions in tested]
+    patients = tested[0].loc[each[0].index, "patient"]
     ours = metrics.share(np.mean(each, axis=0), patients)
     by_seed = [hits.mean() for hits in each]
     found |= dict(zip(ends, (*ours, min(by_seed), max(by_seed))))
     within = TOLERANCES[target, metric]
     return found | {"verdict": _verdict(ours, theirs, within) if same else OTHER_START}
+
+
+def _aligned(runs):
+    """Returns the test predictions of runs, each with the first one's radiographs in its order.
+
+    Raises:
+        InputError: They were tested on different radiographs.
+    """
+    tested = [run.test_predictions.set_index(["file", "copy"]) for run in runs]
+    order = tested[0].index
+    for run, answers in zip(runs, tested):
+        alone = order.symmetric_difference(answers.index)
+        if len(alone):
+            raise InputError(
+                f"{runs[0].folder} and {run.folder} were tested on different radiographs"
+                f" ({alone[0][0]} in one of them only): judge runs of one split"
+            )
+    return [answers.loc[order].reset_index() for answers in tested]
 
 
 def _hits(predictions, target):

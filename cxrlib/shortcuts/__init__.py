@@ -16,6 +16,7 @@ import itertools
 import pandas as pd
 
 from cxrlib import files, images
+from cxrlib.shortcuts import growing
 from cxrlib.shortcuts.covers import occlusion, origin  # noqa: F401
 from cxrlib.shortcuts.films import marks_changed, marks_scored
 from cxrlib.shortcuts.ties import (  # noqa: F401
@@ -33,6 +34,9 @@ from cxrlib.shortcuts.ties import (  # noqa: F401
 SHEETS = ("auc", "change", "attention", "marks-changed", "marks-scored", "occlusion")
 """Tables that `measure` writes, those that a cohort allows."""
 
+SETTINGS = "shortcuts.json"
+"""Beside them, as `growing.keep_to` writes it: what their networks were trained with, and on."""
+
 
 def kept_in(profile):
     """Returns where the measured shortcuts of a study are kept."""
@@ -40,9 +44,22 @@ def kept_in(profile):
 
 
 def measured(profile):
-    """Reads what `measure` found in a study: dict of `SHEETS` that there are -> DataFrame."""
-    paths = {sheet: kept_in(profile) / f"{sheet}.csv" for sheet in SHEETS}
-    return {sheet: _read(path) for sheet, path in paths.items() if path.exists()}
+    """Reads what `measure` found in a study: dict of `SHEETS` that there are -> DataFrame.
+
+    Raises:
+        InputError: A table is damaged, or another profile of the same name made them.
+    """
+    folder = kept_in(profile)
+    begun, beside = _begun(folder), folder / SETTINGS
+    if begun and beside.exists():  # older tables have none, and are taken as they are
+        growing.refuse_others(beside, next(iter(begun.values())), profile)
+    return {sheet: _read(path) for sheet, path in begun.items()}
+
+
+def _begun(folder):
+    """Returns the tables that there are: sheet -> path."""
+    paths = {sheet: folder / f"{sheet}.csv" for sheet in SHEETS}
+    return {sheet: path for sheet, path in paths.items() if path.exists()}
 
 
 def _read(path):
@@ -64,8 +81,14 @@ def measure(profile, folder, ties=TIES, n=TESTED):
 
     Yields:
         A line that says which run was measured.
+
+    Raises:
+        InputError: There are tables of a profile with other settings, or of other radiographs, or
+            they do not say of which.
     """
     simulated, frames = profile.cohort == "phantom", {}
+    begun = next(iter(_begun(folder).values()), None)
+    growing.keep_to(folder / SETTINGS, begun, profile, **growing.radiographs(profile))
 
     def keep(what, frame):
         frames.setdefault(what, []).append(frame)

@@ -89,15 +89,20 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     return Tested(name, folder, predictions, left_out, measured)
 
 
+def name_of(place):
+    """Returns the name of a cohort's folder, or of its table without the ending."""
+    path = Path(place).absolute()  # links keep the name that they were given
+    path = path.resolve() if path.name == ".." else path
+    return path.stem if path.is_file() else path.name
+
+
 def named(place, name=None):
-    """Returns what a cohort is called: the name given, or that of its folder or table.
+    """Returns what a cohort is called: the name given, or `name_of` its place.
 
     Raises:
         InputError: It has other letters than `A-Z a-z 0-9 - _ .`, begins with a dot or is long.
     """
-    path = Path(place).absolute()  # links keep the name that they were given
-    path = path.resolve() if path.name == ".." else path
-    name = name if name is not None else path.stem if path.is_file() else path.name
+    name = name_of(place) if name is None else name
     if not _LEGAL.fullmatch(name):
         raise InputError(
             f"{name!r} is no name of a cohort: give one with --name, of letters, digits, -, _ and ."

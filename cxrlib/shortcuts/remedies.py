@@ -9,7 +9,6 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +18,7 @@ from cxrlib.columns import number, one_of, whole
 from cxrlib.errors import InputError
 from cxrlib.images import augment
 from cxrlib.networks import ARCHITECTURES
-from cxrlib.shortcuts import growing, learning, populations
+from cxrlib.shortcuts import external, growing, learning, populations
 from cxrlib.shortcuts.populations import REAL, SHORTCUTS, TESTED, VERSIONS
 from cxrlib.study import experiments
 from cxrlib.targets import TARGETS
@@ -148,7 +147,8 @@ def measure(
     remedies = tuple(dict.fromkeys((WITHOUT, *remedies)))
     _asked("architecture", (architecture,), tuple(ARCHITECTURES))
     profile = settled(profile)
-    done = growing.begin(path, COLUMNS, profile, new_patients=new_patients)
+    facts = {"new_patients": new_patients, **growing.radiographs(profile, place)}
+    done = growing.begin(path, COLUMNS, profile, **facts)
     for trial, shortcut in itertools.product(profile.trials, shortcuts):
         facts = {"shortcut": shortcut, "architecture": architecture, "seed": trial.seed}
         there = set(done[(done[[*facts]] == [*facts.values()]).all(axis=1)]["remedy"])
@@ -188,7 +188,7 @@ def named(profile, place):
         raise InputError(
             f"cohort is {profile.cohort}: name the new patients, data/covid-chestxray say"
         )
-    return Path(place).stem if place else ""
+    return external.name_of(place) if place else ""
 
 
 def settled(profile):
@@ -244,7 +244,8 @@ def chosen(effects):
         without the shortcut).
     """
     ways = ["validation, tied", "validation, random", "random"]
-    asked = effects[effects["remedy"] != "border alone"].dropna(subset=ways)
+    no_choice = [name for name in CONTROLS if name != WITHOUT]
+    asked = effects[~effects["remedy"].isin(no_choice)].dropna(subset=ways)
     of, rows = ["shortcut", "seed"], []
     choice = asked.groupby(of)["remedy"].transform("size")
     asked = asked[choice == choice.groupby(asked["shortcut"]).transform("max")]

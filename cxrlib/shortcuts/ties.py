@@ -208,10 +208,10 @@ def over_seeds(table, value, by, level=0.95):
 
     Returns:
         DataFrame: the columns of `by`, mean, low, high (Student's t over seeds: what other seeds
-        would give, on these phantoms; NaN with one seed), seeds.
+        would give, on these phantoms; NaN with one seed), seeds (those that have a value).
     """
-    found = table.groupby(by, sort=False)[value].agg(["mean", "std", "size"]).reset_index()
-    seeds = found["size"]
+    found = table.groupby(by, sort=False)[value].agg(["mean", "std", "count"]).reset_index()
+    seeds = found["count"]
     half = student.ppf((1 + level) / 2, seeds - 1) * found["std"] / np.sqrt(seeds)
     ends = {"low": found["mean"] - half, "high": found["mean"] + half, "seeds": seeds}
     return found[[*by, "mean"]].assign(**ends)

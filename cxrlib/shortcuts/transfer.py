@@ -51,6 +51,7 @@ def measure(profile, path, place=None, n=populations.TESTED):
     """
     facts = {"new_patients": remedies.named(profile, place)}
     profile = remedies.settled(profile)
+    facts |= growing.radiographs(profile, place)
     done = growing.begin(path, COLUMNS, profile, **facts)
     for trial in profile.trials:
         there = set(done.query("seed == @trial.seed")[["learnt", "way"]].itertuples(index=False))

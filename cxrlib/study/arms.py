@@ -328,11 +328,11 @@ def _code(profile, architecture, treatment):
         raise InputError(f"{architecture}: heatmap {row.heatmap!r} is none of {known}")
     method = heatmaps.METHODS[row.heatmap]
     explained = getattr(method, "func", method).__name__
-    picture = "phantom.simulate" if profile.cohort == "phantom" else "images.load"
+    pixels, apart = data.rendering(treatment, profile.cohort == "phantom")
     return {
         "training": provenance.digest(
-            "networks.training.fit", f"networks.models.{builder}", picture, "images.cover",
-            *data.treating(treatment), "images.augment.apply", "study.data.with_copies",
+            "networks.training.fit", f"networks.models.{builder}", "study.data.with_copies",
+            *pixels, apart=apart,
         ),
         "answers": provenance.digest("networks.training.predict", "metrics.of_predictions"),
         "heatmaps": provenance.digest("heatmaps.write", f"heatmaps.{explained}"),
@@ -431,7 +431,7 @@ def ensure(profile, name):
 
     Args:
         profile: The study's profile.
-        name: Of the experiment: A, B or C.
+        name: Of the experiment, one of `experiments.EXPERIMENTS`.
 
     Returns:
         List of `runs.Run` in the order of the arms.

@@ -159,15 +159,20 @@ def image(profile, row):
         InputError: As `images.load` and `images.cover`.
     """
     if row["path"]:
-        loaded = images.load(row["path"], profile.image_size)
-        if row.get("mark", "none") != "none":
-            rng = copy_generator(row["file"], 0)
-            loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
-        if row.get("change") in marks.CHANGES:
-            loaded = marks.CHANGES[row["change"]](loaded, marks.find(loaded))
-        return images.cover(loaded, profile.cover)
+        return images.cover(_film(profile, row), profile.cover)
     known = _simulated(profile, row)
     return images.cover(known.image, profile.cover, known.lungs)
+
+
+def _film(profile, row):
+    """Reads a real radiograph, and changes its marks where the row asks for it."""
+    loaded = images.load(row["path"], profile.image_size)
+    if row.get("mark", "none") != "none":
+        rng = copy_generator(row["file"], 0)
+        loaded = phantom.paste(loaded, phantom.Mark(row["mark"]), rng)
+    if row.get("change") in marks.CHANGES:
+        loaded = marks.CHANGES[row["change"]](loaded, marks.find(loaded))
+    return loaded
 
 
 def truth(profile, row):
@@ -236,6 +241,12 @@ def outline(image):
     return unet.outline(unet.kept(), image[None])[0]
 
 
+def rendered(profile, experiment, row):
+    """Renders one radiograph as the networks of an experiment see it: uint8 (size, size, 3)."""
+    made = _before_treatment(profile, experiment, row)
+    return treated(made, experiment.treatment, row["file"])
+
+
 def _before_treatment(profile, experiment, row):
     """Renders one radiograph as an experiment augments it, before it is treated."""
     made = image(profile, row)
@@ -272,9 +283,7 @@ def pixels(profile, experiment, table=None):
     path = pixel_folder() / name
 
     def render(i):
-        row = table.iloc[i]
-        made = _before_treatment(profile, experiment, row)
-        return treated(made, experiment.treatment, row["file"])
+        return rendered(profile, experiment, table.iloc[i])
 
     # A bar only for a person who waits: none in a log, none for what takes a moment.
     bar = functools.partial(tqdm, desc="pixels", unit="image", delay=2, disable=None)
@@ -291,8 +300,8 @@ def pixel_folder():
 
 def _pixel_keys(profile, experiment, table):
     """Digests, for each radiograph, all that its pixels are made from."""
-    treat = treating(experiment.treatment)
-    code = provenance.digest("study.data.image", *treat, "images.augment.apply")
+    names, apart = rendering(experiment.treatment, _are_simulated(table))
+    code = provenance.digest(*names, apart=apart)
     shared = [profile.image_size, profile.cover, experiment.treatment, code]
     shared += outlining(experiment)
     shared, keys = _digest([*shared, *map(version, DECODERS)]), []
@@ -305,10 +314,21 @@ def _pixel_keys(profile, experiment, table):
     return keys
 
 
-def treating(treatment):
-    """Returns the code of a treatment, by the dotted names that `provenance.digest` takes."""
+def rendering(treatment, simulated):
+    """Names the code that makes pixels, for whatever is made from them.
+
+    Args:
+        treatment: A name of `images.TREATMENTS`.
+        simulated: Whether the radiographs are phantoms.
+
+    Returns:
+        Two lists of dotted names, as `provenance.digest` takes them: of the code, and of what of
+        it is not called for such radiographs.
+    """
     steps = [f"images.{step.__name__}" for step in images.TREATMENTS[treatment]]
-    return ["images.treat", *steps]
+    apart = ["study.data._film" if simulated else "study.data._simulated"]
+    apart += [] if images.needs_lungs(treatment) else ["study.data.outline"]
+    return ["study.data.rendered", "study.experiments.Copies", *steps], apart
 
 
 def outlining(experiment):
@@ -325,10 +345,14 @@ def outlining(experiment):
 
 def _contents(table):
     """Returns what each radiograph comes from: a file's content, or the simulator and its facts."""
-    if (table["path"] == "").all():
+    if _are_simulated(table):
         facts = table[["index", "group", "source"]]
         return [f"phantom {index} {group} {source}" for index, group, source in facts.values]
     return files.digests(table["path"])
+
+
+def _are_simulated(table):
+    return (table["path"] == "").all()
 
 
 def fingerprint(profile, experiment):
@@ -340,12 +364,23 @@ def fingerprint(profile, experiment):
 
 
 def _fingerprint(profile, table, experiment):
-    simulated = (table["path"] == "").all()
+    simulated = _are_simulated(table)
     content = provenance.digest("phantom.simulate") if simulated else files.digests(table["path"])
     copies = experiment.copies and dataclasses.asdict(experiment.copies)
     facts = [table.drop(columns="path").to_csv(index=False), content, copies]
     facts += [] if profile.cover == "none" else [profile.cover]
     return _digest(facts + outlining(experiment))
+
+
+def identity(table):
+    """Digests which radiographs a table lists: what it says of each, and what is in its file.
+
+    Where the files are makes no difference.
+
+    Args:
+        table: A cohort of files, as `cohort.read` returns it.
+    """
+    return _digest([table.drop(columns="path").to_csv(index=False), files.digests(table["path"])])
 
 
 def lung_attention(profile, run):

@@ -101,7 +101,7 @@ class Profile:
         for arm in self.arms:
             _one_of("arms", arm, sorted(known))
         _refuse_names(self)
-        for name, least in {"image_size": 121, **_FEWEST}.items():
+        for name, least in {"image_size": images.SMALLEST, **_FEWEST}.items():
             value = getattr(self, name)
             everything = value == 0 and name in _FEWEST and self.cohort != "phantom"
             if value < least and not everything:
@@ -121,8 +121,8 @@ class Profile:
             raise InputError(
                 f"more_seeds is {_shown(list(self.more_seeds))}: each seed once, `seed` too"
             )
-        if self.folds == 1 or self.folds > 10:
-            raise InputError(f"folds is {self.folds}: 0 for one split, or 2 to 10")
+        if self.folds == 1:
+            raise InputError(f"folds is 1: 0 for one split, or 2 to {_MOST['folds']}")
         if self.folds and self.split != BY_PATIENT:
             raise InputError(f"folds is {self.folds}: folds are of patients; set split: by-patient")
         if not 1 <= self.fold <= max(self.folds, 1):

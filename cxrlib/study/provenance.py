@@ -23,13 +23,14 @@ _TABLES = frozenset({
 and a new row makes no run anew."""
 
 
-def digest(*names, place=HERE):
+def digest(*names, place=HERE, apart=()):
     """Digests the code behind some names of the library.
 
     Args:
         names: Functions, classes or constants by their dotted names below `cxrlib`, such as
             "networks.training.fit".
         place: The folder that holds the library.
+        apart: Names, as `names` has them, of what is not called here: they do not count.
 
     Returns:
         16 hexadecimal digits. The same until what is executed changes.
@@ -37,7 +38,7 @@ def digest(*names, place=HERE):
     Raises:
         KeyError: There is no such name.
     """
-    found = _Found(place, _TABLES)
+    found = _Found(place, _TABLES.union(f"cxrlib.{name}" for name in apart))
     for name in names:
         _follow(f"cxrlib.{name}", found, must=True)
     return _digest(found)

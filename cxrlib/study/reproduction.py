@@ -3,6 +3,7 @@
 import pandas as pd
 
 from cxrlib.errors import InputError
+from cxrlib.study.profiles import CHANGE_NO_RUN
 from cxrlib.targets import TARGETS
 
 ROUNDING = 1e-3
@@ -13,9 +14,6 @@ REPRODUCED = ("identical", "rounding", "not run in either")
 
 TIMES = ("training_seconds", "last_session_seconds", "machine")
 """What run.json says of how long a run took and where: it differs always."""
-
-LABELS = ("name", "data", "threads", "arms", "more_seeds")
-"""Of a profile, what changes no run."""
 
 
 def compare(runs, those):
@@ -101,6 +99,6 @@ def _flat(info, prefix=""):
     for name, value in info.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{name}.")
-        elif name not in TIMES and not (prefix == "profile." and name in LABELS):
+        elif name not in TIMES and not (prefix == "profile." and name in CHANGE_NO_RUN):
             flat[prefix + name] = value
     return flat

@@ -139,7 +139,7 @@ class Run:
 
     @property
     def experiment(self):
-        """Name of the experiment: A, B or C."""
+        """Name of the experiment."""
         return self.info["experiment"]
 
     @property
@@ -348,7 +348,7 @@ def check_facts(info, path):
 
 
 def load_all(folder):
-    """Reads every run below a folder, in the order of experiments and arms.
+    """Reads every run below a folder, sorted by the path of its own folder.
 
     Raises:
         InputError: There is none.

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_ind
 
 from cxrlib import metrics
+from cxrlib.errors import InputError
 from cxrlib.study.runs import only_finished
 
 ARM = ["experiment", "architecture", "weights"]
@@ -27,6 +28,10 @@ def measured(runs):
         of finished arms. With folds each radiograph counts once a seed, tested by the network that
         had not seen its patient. Where B or C took other initialisations in other trials, weights
         is "best".
+
+    Raises:
+        InputError: None is finished, or two runs of an arm and seed were tested on the same
+            radiographs: of two image sizes, say, or the same run twice.
     """
     found = {}
     for run in runs:
@@ -38,11 +43,27 @@ def measured(runs):
         used = {run.weights for own in by_seed.values() for run in own}
         facts = (experiment, architecture, used.pop() if len(used) == 1 else "best")
         for seed, own in by_seed.items():
-            pooled = pd.concat([run.test_predictions for run in own], ignore_index=True)
+            pooled = _pooled(own)
             table = own[0].metrics if len(own) == 1 else metrics.of_predictions(pooled)
             parts.append(table.assign(**dict(zip(ARM, facts)), seed=seed))
     joined = only_finished(parts)
     return joined[[*ARM, "seed", *joined.columns.drop([*ARM, "seed"])]]
+
+
+def _pooled(folds):
+    """Joins the test predictions of a seed's runs, each radiograph once."""
+    pooled, seen = [], {}
+    for run in folds:
+        answers = run.test_predictions
+        for key in zip(answers["file"], answers["copy"]):
+            first = seen.setdefault(key, run)
+            if first is not run:
+                raise InputError(
+                    f"{first.folder} and {run.folder} were both tested on {key[0]} with seed"
+                    f" {run.info['seed']}: measure image sizes and splits one by one"
+                )
+        pooled.append(answers)
+    return pd.concat(pooled, ignore_index=True)
 
 
 def spread(measured):
@@ -52,11 +73,11 @@ def spread(measured):
         measured: What `measured` returns.
 
     Returns:
-        DataFrame: experiment, architecture, weights, target, metric, seeds (how many), mean, sd
-        (NaN with one seed), smallest, largest.
+        DataFrame: experiment, architecture, weights, target, metric, seeds (how many have a
+        value), mean, sd (NaN with one seed), smallest, largest.
     """
     found = measured.groupby([*ARM, "target", "metric"], sort=False)["value"]
-    names = {"size": "seeds", "mean": "mean", "std": "sd", "min": "smallest", "max": "largest"}
+    names = {"count": "seeds", "mean": "mean", "std": "sd", "min": "smallest", "max": "largest"}
     return found.agg(list(names)).rename(columns=names).reset_index()
 
 

@@ -130,18 +130,26 @@ def occlusion(measured):
     """Tabulates how well targets and origin are told with parts of every radiograph covered.
 
     Args:
-        measured: As `shortcuts.occlusion` returns it, all runs joined.
+        measured: As `shortcuts.occlusion` returns it, all runs joined. Where some seeds could not
+            be measured, the others are shown, and how many they are.
     """
     rows = []
     for cover, part in measured.groupby("cover", sort=False):
         row = {"Radiographs": COVERED[cover]}
         for target, runs_of in part.groupby("target", sort=False):
-            ends = runs_of["value"].mean(), runs_of["low"].min(), runs_of["high"].max()
-            note = runs_of["note"].fillna("").iloc[0]
-            row[target] = note or ranged(*ends)
+            notes = runs_of["note"].fillna("")
+            row[target] = "; ".join(notes.unique()) if notes.ne("").all() else _ends(runs_of, notes)
         rows.append(row)
     titles = {"origin": "Origin", "origin, untrained": "Origin, untrained"}
     return pd.DataFrame(rows).rename(columns=titles)
+
+
+def _ends(runs_of, notes):
+    """Writes the mean of the seeds that were measured, with the lowest and the highest end."""
+    known = runs_of[notes == ""]
+    shown = ranged(known["value"].mean(), known["low"].min(), known["high"].max())
+    few = len(known) < len(runs_of)
+    return f"{shown}, {len(known)} of {len(runs_of)} seeds" if few else shown
 
 
 def over_seeds(measured, columns):
