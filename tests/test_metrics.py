@@ -84,6 +84,14 @@ def test_the_wald_interval_is_the_papers():
     assert value(table, "all", "accuracy", "low") == pytest.approx(row["low"], abs=1e-4)
 
 
+def test_a_radiograph_in_copies_counts_once_in_the_harsh_accuracy():
+    rows = [("a", 0.9), ("b", 0.9), ("b", 0.9), ("b", 0.1), ("b", 0.1)]
+    table = pd.DataFrame(rows, columns=["file", "p_Normal"]).assign(patient=0, y_Normal=1)
+    for target in TARGETS[1:]:
+        table = table.assign(**{f"y_{target}": 0, f"p_{target}": 0.2})
+    assert metrics.harsh_once(table) == pytest.approx((1 + 0.5) / 2)
+
+
 def test_twelve_copies_of_an_image_are_one_piece_of_evidence():
     truth, score = answers(12, 3)
     copied = metrics.evaluate(np.repeat(truth, 12, 0), np.repeat(score, 12, 0))

@@ -146,6 +146,24 @@ def aucs(truth, said):
     return found | {"all": np.mean([*found.values()])}
 
 
+def harsh_once(predictions):
+    """Measures the harsh accuracy with each radiograph counted once, whatever its copies.
+
+    Args:
+        predictions: As `arrays` takes them, with file.
+
+    Returns:
+        Mean over files of the share of a file's copies of which all five answers are right, in
+        [0, 1]; a yes begins at 0.5.
+
+    Raises:
+        InputError: As `arrays`.
+    """
+    truth, score, _ = arrays(predictions)
+    right = pd.Series(((score >= 0.5) == truth).all(axis=1), predictions.index)
+    return float(right.groupby(predictions["file"]).mean().mean())
+
+
 def arrays(predictions):
     """Takes predictions apart.
 

@@ -77,7 +77,7 @@ def table(effects, shortcuts=TIED):
     """
     columns = {"AUC, nothing tied": _over(effects, "nothing", "random")}
     for shortcut in shortcuts:
-        columns[f"{shortcut.capitalize()}: AUC without"] = _over(effects, shortcut, "random")
+        columns[f"{shortcut.capitalize()}: AUC, tie broken"] = _over(effects, shortcut, "random")
         columns[f"{shortcut.capitalize()}: gap"] = _over(effects, shortcut, "gap")
     asked = set(effects.loc[effects["shortcut"].isin(shortcuts), "remedy"])
     return _tabulated([name for name in REMEDIES if name in asked], columns)
@@ -116,7 +116,7 @@ def architectures_table(effects, shortcut="marks"):
     tried, columns = [*REMEDIES], {}
     for label, own in effects.items():
         tried = [remedy for remedy in tried if remedy in set(own["remedy"])]
-        columns[f"{label}: AUC without"] = _over(own, shortcut, "random")
+        columns[f"{label}: AUC, tie broken"] = _over(own, shortcut, "random")
         columns[f"{label}: gap"] = _over(own, shortcut, "gap")
     return _tabulated(tried, columns)
 
@@ -178,10 +178,10 @@ def real_table(effects, before):
         is than without a remedy, and how much higher it was before. Means over seeds with 95 %
         intervals.
     """
-    measures = {"Test split": "tied", "New patients": "random", "More than without": "gained"}
+    measures = {"Test split": "tied", "New patients": "random", "Gain over none": "gained"}
     columns = {title: _over(effects, REAL, measure) for title, measure in measures.items()}
-    columns["More, trained before"] = _over(before, REAL, "gained")
-    for title in ("More than without", "More, trained before"):
+    columns["Gain, trained before"] = _over(before, REAL, "gained")
+    for title in ("Gain over none", "Gain, trained before"):
         columns[title] = columns[title].drop(index=WITHOUT)
     return _tabulated([name for name in ON_REAL if name in set(effects["remedy"])], columns)
 
