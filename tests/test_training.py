@@ -189,7 +189,7 @@ def test_a_run_is_trained_anew_in_its_place_when_what_it_is_made_from_changes(
     changed = dataclasses.replace(experiments.A, **changes[part])
     monkeypatch.setitem(experiments.EXPERIMENTS, "A", changed)
     if part == "code":
-        monkeypatch.setattr(provenance, "digest", lambda *_: "another version")
+        monkeypatch.setattr(provenance, "digest", lambda *_, **__: "another version")
     again = efficient(once)
     assert again.folder == first.folder
     assert again.info[part] != first.info[part]
