@@ -187,9 +187,8 @@ def _of_marks():
     pasted = changed.query("change == 'pasted' and mark == 'R' and target == 'Normal'")
     turned = pasted.query("group == 'normal'").set_index("experiment")["flipped"]
     scored = pd.read_csv(RESULTS / "coronahack-224" / "shortcuts" / "marks-scored.csv")
-    scored = scored.query("change == 'painted over'")
-    ends = {"difference": "mean", "low": "min", "high": "max"}
-    owed = 100 * scored.query("metric == 'accuracy'").groupby("experiment").agg(ends)
+    painted = scored.query("change == 'painted over' and metric == 'accuracy'")
+    owed = {k: 100 * shortcuts.widest(part) for k, part in painted.groupby("experiment")}
     kept = RESULTS / "marks" / "shortcuts"
     auc = pd.read_csv(kept / "auc.csv")
     gaps = shortcuts.gaps(auc).query("target == 'all' and tie == 1 and version == 'random'")
@@ -199,8 +198,8 @@ def _of_marks():
     covered = pd.read_csv(RESULTS / "covered" / "shortcuts" / "occlusion.csv")
     covered = covered.query("target == 'COVID'").groupby("cover")["value"].mean()
     return {
-        "owed_a": labels.ranged(*owed.loc["A"], digits=1),
-        "owed_c": labels.ranged(*owed.loc["C"], digits=1),
+        "owed_a": labels.ranged(*owed["A"], digits=1),
+        "owed_c": labels.ranged(*owed["C"], digits=1),
         "turned_a": labels.per_cent(turned["A"], digits=0),
         "turned_c": labels.per_cent(turned["C"], digits=0),
         "gap_a": gap["A"],

@@ -326,11 +326,8 @@ def _file_problems(table):
             yield row.file, problem, mend or "replace the file or drop the row"
         elif min(row.width, row.height) < images.SMALLEST:
             size = f"{row.width:.0f} × {row.height:.0f} px"
-            yield (
-                row.file,
-                f"{size} is too small",
-                f"find it with {images.SMALLEST} px or more a side",
-            )
+            mend = f"find it with {images.SMALLEST} px or more a side"
+            yield row.file, f"{size} is too small", mend
 
 
 def _duplicates(table):

@@ -159,9 +159,16 @@ def harsh_once(predictions):
     Raises:
         InputError: As `arrays`.
     """
+    return float(all_right(predictions).groupby(predictions["file"]).mean().mean())
+
+
+def all_right(predictions):
+    """Says of which radiographs all five answers are right, a yes from 0.5 on: Series of bool.
+
+    Args, Raises: As `arrays`.
+    """
     truth, score, _ = arrays(predictions)
-    right = pd.Series(((score >= 0.5) == truth).all(axis=1), predictions.index)
-    return float(right.groupby(predictions["file"]).mean().mean())
+    return pd.Series(((score >= 0.5) == truth).all(axis=1), predictions.index)
 
 
 def arrays(predictions):

@@ -103,8 +103,7 @@ def _aligned(runs):
 def _hits(predictions, target):
     """Returns which radiographs are answered right: of the five targets all, or those with one."""
     if target == "all":
-        truth, score, _ = metrics.arrays(predictions)
-        return pd.Series(((score >= 0.5) == truth).all(axis=1), predictions.index)
+        return metrics.all_right(predictions)
     has = predictions[f"y_{target}"] == 1
     return predictions.loc[has, f"p_{target}"] >= 0.5
 

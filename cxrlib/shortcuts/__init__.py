@@ -18,7 +18,7 @@ import pandas as pd
 from cxrlib import files, images
 from cxrlib.shortcuts import growing
 from cxrlib.shortcuts.covers import occlusion, origin  # noqa: F401
-from cxrlib.shortcuts.films import marks_changed, marks_scored
+from cxrlib.shortcuts.films import marks_changed, marks_scored, widest  # noqa: F401
 from cxrlib.shortcuts.ties import (  # noqa: F401
     TESTED,
     TIES,

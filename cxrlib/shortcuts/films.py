@@ -73,6 +73,20 @@ def marks_scored(profile, name):
     return pd.concat(parts, ignore_index=True)[SCORED]
 
 
+def widest(scored):
+    """Averages over seeds what a change of marks does to a score.
+
+    Args:
+        scored: Rows of what `marks_scored` returns, of one experiment, change and score.
+
+    Returns:
+        Array: the mean difference, the lowest and the highest end of the seeds' intervals. An
+        interval that could not be measured, since nothing changed, has no width.
+    """
+    low, high = (scored[end].fillna(scored["difference"]) for end in ("low", "high"))
+    return np.array([scored["difference"].mean(), low.min(), high.max()])
+
+
 def _asked(profile, name):
     """Returns the test radiographs of a study, each once, and what asks its Efficient arm."""
     profile = dataclasses.replace(profile, arms=("efficient",))

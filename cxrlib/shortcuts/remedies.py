@@ -244,7 +244,7 @@ def chosen(effects):
         without the shortcut).
     """
     ways = ["validation, tied", "validation, random", "random"]
-    no_choice = [name for name in CONTROLS if name != WITHOUT]
+    no_choice = set(CONTROLS) - {WITHOUT}
     asked = effects[~effects["remedy"].isin(no_choice)].dropna(subset=ways)
     of, rows = ["shortcut", "seed"], []
     choice = asked.groupby(of)["remedy"].transform("size")

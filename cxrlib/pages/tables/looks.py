@@ -5,6 +5,7 @@ import pandas as pd
 
 from cxrlib.labels import COVERED, interval, number, ranged, run_label, signed
 from cxrlib.pages.tables.shown import ENDS
+from cxrlib.shortcuts.films import widest
 from cxrlib.targets import GROUP_TARGET
 
 
@@ -101,8 +102,7 @@ def marks_scored(measured):
 
     Returns:
         A row an experiment and change: the harsh accuracy as it was, and how it and the AUC of
-        COVID change. Means over seeds, with the lowest and the highest end of their intervals; an
-        interval that could not be measured, since nothing changed, has no width.
+        COVID change, as `shortcuts.widest` averages it.
     """
     rows = []
     for (experiment, change), part in measured.groupby(["experiment", "change"], sort=False):
@@ -113,17 +113,11 @@ def marks_scored(measured):
         rows.append({
             "Experiment": experiment, "Marks": change, "Seeds": harsh["seed"].nunique(),
             "Harsh accuracy": f"{100 * harsh['before'].mean():.1f}",
-            "Change in points": signed(*_widest(harsh)),
+            "Change in points": signed(*widest(harsh)),
             "AUC of COVID": f"{covid['before'].mean():.2f}",
-            "Change": ranged(*_widest(covid), digits=3),
+            "Change": ranged(*widest(covid), digits=3),
         })  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _widest(differences):
-    """Returns the mean difference over seeds, the lowest and the highest end."""
-    low, high = (differences[end].fillna(differences["difference"]) for end in ("low", "high"))
-    return differences["difference"].mean(), low.min(), high.max()
 
 
 def occlusion(measured):
