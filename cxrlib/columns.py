@@ -100,6 +100,14 @@ def read_history(path):
     return history
 
 
+def refuse_twice(table, keys):
+    """Raises ValueError where a radiograph is in a table twice."""
+    twice = table.duplicated(keys)
+    if twice.any():
+        file = printable(str(table.loc[twice.idxmax(), "file"]))[:80]
+        raise ValueError(f"{file} is in it twice")
+
+
 def _refuse_cut(path):
     """Raises ValueError where the last line has no end: its last number may be half of one."""
     with path.open("rb") as file:

@@ -13,8 +13,8 @@ import pytest
 from cxrlib.errors import InputError
 from cxrlib.heatmaps import attention
 from cxrlib.pages import tables
-from cxrlib.shortcuts import external as elsewhere
-from cxrlib.study import packing, runs
+from cxrlib.shortcuts import external
+from cxrlib.study import elsewhere, keeping, packing, runs
 from tests.conftest import make_run
 
 ELSEWHERE = "external/mine"
@@ -38,7 +38,7 @@ def whole(tmp_path_factory):
     counts = {"finding": list("abcdef"), "group": "", "reason": "todo", "radiographs": 5}
     counted = pd.DataFrame(counts)
     made = {"predictions": test.drop(columns=["split", "copy"]), "attention": placed}
-    runs.write_test(run.folder / ELSEWHERE, {**made, "left-out": counted, "findings": counted})
+    elsewhere.write(run.folder / ELSEWHERE, {**made, "left-out": counted, "findings": counted})
     return run.folder
 
 
@@ -66,7 +66,7 @@ def _of_attention(folder):
 
 
 def _of_left_out(folder):
-    elsewhere.counted(runs.load(folder).left_out("mine"))
+    external.counted(runs.load(folder).left_out("mine"))
 
 
 def _of_findings(folder):
@@ -350,12 +350,12 @@ def test_a_run_in_a_folder_of_another_name_is_not_kept(whole, tmp_path, name):
     folder = tmp_path / name
     shutil.copytree(whole, folder)
     with pytest.raises(InputError, match="holds A efficient-none by its run.json: put it back"):
-        runs.keep([runs.load(folder)], tmp_path / "kept")
+        keeping.keep([runs.load(folder)], tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
 def test_the_best_arm_of_b_is_kept_under_the_name_of_what_it_was(tmp_path):
     run = make_run(tmp_path, "resnet50", "none", experiment="B")
     folder = run.folder.rename(run.folder.with_name("resnet50-best"))
-    (kept,) = runs.keep([runs.load(folder)], tmp_path / "kept")
+    (kept,) = keeping.keep([runs.load(folder)], tmp_path / "kept")
     assert kept.name == "resnet50-none"

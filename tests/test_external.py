@@ -16,7 +16,7 @@ from cxrlib.networks import models
 from cxrlib.networks.backend import keras
 from cxrlib.pages import notebooks, tables
 from cxrlib.shortcuts import external
-from cxrlib.study import runs
+from cxrlib.study import elsewhere, keeping, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import cxr, make_run
 
@@ -79,9 +79,9 @@ def predicted(groups, covid=None):
 
 
 def keep(run, name, predictions):
-    nothing = pd.DataFrame(columns=list(runs.LEFT_OUT))
+    nothing = pd.DataFrame(columns=list(elsewhere.LEFT_OUT))
     tables = {"predictions": predictions, "left-out": nothing}
-    runs.write_test(run.folder / "external" / name, tables)
+    elsewhere.write(run.folder / "external" / name, tables)
 
 
 def test_every_radiograph_from_elsewhere_gets_five_probabilities(run, collection):
@@ -373,14 +373,14 @@ def test_what_is_tested_on_what_must_be_said(project, words, monkeypatch, capsys
 def test_a_kept_run_keeps_its_cohorts_and_none_of_another_network(run, theirs, project):
     external.test(run, theirs)
     (run.folder / "external" / "mine" / "notes.txt").write_text("private")
-    folder = runs.keep([run], project / "results")[0]
+    folder = keeping.keep([run], project / "results")[0]
     there = sorted(path.name for path in (folder / "external" / "mine").iterdir())
     assert there == ["counts.json", "left-out.csv", "predictions.csv"]
     (run.folder / "external" / "mine").rename(run.folder / "external" / "other")
-    runs.keep([run], project / "results")
+    keeping.keep([run], project / "results")
     assert list(runs.load(folder).external) == ["mine", "other"]  # tested where it was kept
     (folder / "run.json").write_text(json.dumps({**run.info, "seconds": 7}))
-    runs.keep([run], project / "results")
+    keeping.keep([run], project / "results")
     assert list(runs.load(folder).external) == ["other"]
 
 

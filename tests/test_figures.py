@@ -10,7 +10,7 @@ from cxrlib import phantom
 from cxrlib.heatmaps import attention
 from cxrlib.labels import GROUP_LABELS
 from cxrlib.pages import answers, drawings, figures
-from cxrlib.study import runs
+from cxrlib.study import elsewhere, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
 
@@ -187,7 +187,7 @@ def test_roc_curves_stand_side_by_side_for_the_test_split_and_for_new_patients(t
     tested, other = make_run(tmp_path), make_run(tmp_path, experiment="B")
     answers = tested.test_predictions.drop(columns=["copy", "split"])
     answers = answers.assign(p_COVID=1 - answers["y_COVID"])
-    runs.write_test(tested.folder / "external" / "mine", {"predictions": answers})
+    elsewhere.write(tested.folder / "external" / "mine", {"predictions": answers})
     missing = make_run(tmp_path, "resnet50", state=runs.NOT_RUN, reason="weights")
     left, right = figures.roc([tested, other, missing], "mine").axes
     assert [len(axis.lines) for axis in (left, right)] == [3, 2]  # the last one is the coin's

@@ -12,7 +12,7 @@ from cxrlib import heatmaps, images, metrics, phantom, predict
 from cxrlib.errors import InputError
 from cxrlib.networks import models
 from cxrlib.networks.backend import keras
-from cxrlib.study import runs
+from cxrlib.study import elsewhere, runs
 from cxrlib.targets import TARGETS
 from tests.conftest import ROOT, cxr, make_run
 
@@ -160,7 +160,7 @@ def test_an_answer_comes_with_what_the_network_is_worth_elsewhere(
     monkeypatch.chdir(tmp_path)
     answers = run.test_predictions.drop(columns=["copy", "split"])
     place = run.folder / "external" / "theirs"
-    runs.write_test(place, {"predictions": answers})
+    elsewhere.write(place, {"predictions": answers})
     auc, low, high = metrics.auc(*answers[["y_COVID", "p_COVID", "patient"]].to_numpy().T)
     line = f"On 20 patients from elsewhere (theirs) its AUC of COVID is {auc:.2f} ({low:.2f} to"
     for command in ("predict", "explain"):
@@ -170,7 +170,7 @@ def test_an_answer_comes_with_what_the_network_is_worth_elsewhere(
     assert told == {
         "cohort": "theirs", "radiographs": 20, "patients": 20, "auc": auc, "low": low, "high": high,
     }  # fmt: skip
-    runs.write_test(place, {"predictions": answers.assign(y_COVID=0)})
+    elsewhere.write(place, {"predictions": answers.assign(y_COVID=0)})
     assert predict.described(run)["elsewhere"][0]["auc"] is None
 
 

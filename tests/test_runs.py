@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cxrlib.errors import InputError, InputWarning
-from cxrlib.study import packing, runs
+from cxrlib.study import elsewhere, keeping, packing, runs
 from tests.conftest import make_run
 
 
@@ -46,7 +46,7 @@ def test_keeping_a_run_leaves_network_and_pictures_behind(tmp_path):
     (folder / "run.json").write_text(json.dumps(facts))
     for name in ("history.csv", "model.keras", "heatmaps.npy"):
         (folder / name).write_text("x")
-    runs.keep(runs.load_all(tmp_path / "runs"), tmp_path / "kept")
+    keeping.keep(runs.load_all(tmp_path / "runs"), tmp_path / "kept")
     kept = sorted(path.name for path in (tmp_path / "kept" / "A" / "efficient").iterdir())
     assert kept == ["history.csv", "run.json"]
 
@@ -107,17 +107,17 @@ def test_a_packed_run_says_what_it_is_without_being_unpacked(packed):
 def test_a_packed_run_takes_its_tests_elsewhere_along(packed, tmp_path_factory, monkeypatch):
     run, file = packed
     answers = run.test_predictions.drop(columns=["copy", "split"])
-    runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
+    elsewhere.write(run.folder / "external" / "mine", {"predictions": answers})
     packing.pack(run.folder, file)
-    (elsewhere := tmp_path_factory.mktemp("elsewhere") / "Snakefile").touch()
-    monkeypatch.chdir(elsewhere.parent)
+    (other := tmp_path_factory.mktemp("elsewhere") / "Snakefile").touch()
+    monkeypatch.chdir(other.parent)
     assert list(runs.load(packing.unpack(file)).external) == ["mine"]
 
 
 def test_tests_that_go_with_a_replaced_run_are_named(packed):
     run, file = packed
     answers = run.test_predictions.drop(columns=["copy", "split"])
-    runs.write_test(run.folder / "external" / "mine", {"predictions": answers})
+    elsewhere.write(run.folder / "external" / "mine", {"predictions": answers})
     (run.folder / "run.json").write_text(json.dumps(run.info | {"seed": 7}))
     with pytest.warns(InputWarning, match="another run now; what the one before said of mine went"):
         packing.unpack(file)
@@ -191,32 +191,32 @@ def test_of_real_radiographs_a_small_network_and_mean_heatmaps_are_kept(tmp_path
     heatmaps = np.zeros((len(groups), 64, 64), np.uint8)
     heatmaps[groups == "covid"] = 200
     np.save(real.folder / "heatmaps.npy", heatmaps)
-    kept = runs.keep([real], tmp_path / "kept")[0]
+    kept = keeping.keep([real], tmp_path / "kept")[0]
     means = np.load(kept / "mean-heatmaps.npy")
     assert means.shape == (4, 64, 64)
     assert means.mean(axis=(1, 2)).tolist() == [0, 0, 0, 200]
     assert (kept / "model.keras").read_bytes() == b"a small network"
-    other = runs.keep([simulated], tmp_path / "other")[0]
+    other = keeping.keep([simulated], tmp_path / "other")[0]
     assert not {"model.keras", "mean-heatmaps.npy"} & {path.name for path in other.iterdir()}
 
 
 def test_no_mean_heatmap_is_made_of_fewer_than_a_dozen_radiographs(tmp_path):
-    assert np.isnan(runs.mean_heatmaps(make_run(tmp_path, cohort="coronahack"))).all()
+    assert np.isnan(keeping.mean_heatmaps(make_run(tmp_path, cohort="coronahack"))).all()
 
 
 def test_a_network_that_is_large_is_not_kept(tmp_path):
     run = make_run(tmp_path / "runs", "resnet50", cohort="coronahack")
-    (run.folder / "model.keras").write_bytes(bytes(runs.RELEASED + 1))
-    assert not (runs.keep([run], tmp_path / "kept")[0] / "model.keras").exists()
+    (run.folder / "model.keras").write_bytes(bytes(keeping.RELEASED + 1))
+    assert not (keeping.keep([run], tmp_path / "kept")[0] / "model.keras").exists()
 
 
 def test_keeping_a_new_run_leaves_nothing_of_the_one_before(tmp_path):
     run = make_run(tmp_path / "runs")
     (run.folder / "model.keras").write_text("small")
     real = runs.Run(run.folder, {**run.info, "cohort": "coronahack"})
-    place = runs.keep([real], tmp_path / "kept")[0]
+    place = keeping.keep([real], tmp_path / "kept")[0]
     assert (place / "model.keras").exists()
-    runs.keep([run], tmp_path / "kept")
+    keeping.keep([run], tmp_path / "kept")
     assert not (place / "model.keras").exists()
     assert (place / "metrics.csv").exists()
 

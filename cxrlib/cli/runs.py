@@ -76,7 +76,7 @@ def keep(profile: ProfileFile = QUICK):
     from cxrlib import predict
     from cxrlib import study as studies
     from cxrlib.cohort import audit
-    from cxrlib.study import profiles, runs
+    from cxrlib.study import keeping, profiles, runs
 
     settings = profiles.read(from_root(profile))
     kept = files.root() / "results" / settings.name
@@ -89,7 +89,7 @@ def keep(profile: ProfileFile = QUICK):
         place = kept if trial.folder_name == settings.folder_name else kept / trial.trial_name
         found = runs.load_all(studies.folder(trial))
         ended = [run for run in found if run.info["state"] != runs.RUNNING]
-        for path in runs.keep(ended, place):
+        for path in keeping.keep(ended, place):
             say(path.relative_to(files.root()))
             is_released = path == files.root() / predict.RELEASED
             if is_released and (path / "model.keras").exists():

@@ -13,7 +13,7 @@ import yaml
 from cxrlib import files, study
 from cxrlib.errors import InputError
 from cxrlib.pages import book, notebooks
-from cxrlib.study import outlook, profiles, runs
+from cxrlib.study import elsewhere, keeping, outlook, profiles, runs
 
 METADATA = "ro-crate-metadata.json"
 LICENSES = {
@@ -91,8 +91,8 @@ def _add_run(crate, run, code, settings):
 
 def _tables(folder):
     """Lists what a run says in words and numbers, by names within its folder."""
-    there = [folder / name for name in runs.KEPT]
-    there += [file for name in runs.ELSEWHERE for file in folder.glob(f"external/*/{name}")]
+    there = [folder / name for name in keeping.KEPT]
+    there += [file for name in elsewhere.FILES for file in folder.glob(f"external/*/{name}")]
     return sorted(str(file.relative_to(folder)) for file in there if file.is_file())
 
 

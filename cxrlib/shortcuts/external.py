@@ -1,6 +1,6 @@
 """The external test: a trained run on cohorts from elsewhere, none of whose patients it knows.
 
-What a run makes of a cohort is kept in its folder, in external/NAME (see `study.runs`).
+What a run makes of a cohort is kept in its folder, in external/NAME (see `study.elsewhere`).
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from cxrlib.cohort import audit, duplicates, lungs
 from cxrlib.errors import InputError, InputWarning
 from cxrlib.heatmaps import attention
 from cxrlib.labels import GROUP_LABELS
-from cxrlib.study import experiments, profiles, runs
+from cxrlib.study import elsewhere, experiments, profiles, runs
 from cxrlib.targets import TARGETS
 
 SHARED = {
@@ -82,10 +82,10 @@ def test(run, place, trained=None, *, name=None, keep_duplicates=False, outlines
     predictions = _ask(run, model, radiographs)
     measured = None if known is None else lung_attention(run, model, known)
     found = cohorts.count_findings(place) if "finding" in radiographs else None
-    enough = known is not None and len(known) >= runs.DOZEN
+    enough = known is not None and len(known) >= elsewhere.DOZEN
     tables = {"left-out": left_out, "findings": found, "attention": measured}
     means = mean_lungs(run, known) if enough else None
-    runs.write_test(folder, {"predictions": predictions, **tables}, means)
+    elsewhere.write(folder, {"predictions": predictions, **tables}, means)
     return Tested(name, folder, predictions, left_out, measured)
 
 
@@ -151,7 +151,7 @@ def select(place, trained=None, keep_duplicates=False):
         copied = duplicates.among(thumbs[~unreadable], known)
         cohort.loc[described.index[~unreadable][copied], "reason"] = PICTURE
     dropped = cohort[cohort["reason"] != ""].assign(radiographs=1)
-    parts = [cohorts.left_out(place), dropped.reindex(columns=list(runs.LEFT_OUT))]
+    parts = [cohorts.left_out(place), dropped.reindex(columns=list(elsewhere.LEFT_OUT))]
     counts = pd.concat(parts, ignore_index=True).fillna({"finding": "", "group": ""})
     keys = ["reason", "finding", "group"]
     counts = counts.groupby(keys, sort=False)["radiographs"].sum().astype(int).reset_index()
@@ -249,7 +249,7 @@ def mean_lungs(run, known):
     Returns:
         float16 array (64, 64): the share of the radiographs whose lungs are there.
     """
-    edge = (runs.MEAN_EDGE, runs.MEAN_EDGE)
+    edge = (elsewhere.MEAN_EDGE, elsewhere.MEAN_EDGE)
     whole = (mask.astype(np.float32) for mask in _placed(run, known))
     small = (cv2.resize(mask, edge, interpolation=cv2.INTER_AREA) for mask in whole)
     return (sum(small) / len(known)).astype(np.float16)

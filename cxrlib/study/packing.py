@@ -10,9 +10,8 @@ from pathlib import Path
 
 from cxrlib.errors import InputError, InputWarning, printable
 from cxrlib.files import locked, read_json, reading, refuse_odd, replacing, root, zipped
+from cxrlib.study import elsewhere
 from cxrlib.study.runs import (
-    COUNTS,
-    ELSEWHERE,
     FINISHED,
     LEFT,
     RUNNING,
@@ -25,9 +24,8 @@ from cxrlib.study.runs import (
 _LARGEST = 2**34
 """Bytes of a packed run at most: ten times the largest network with a large study's heatmaps."""
 
-_TEST = re.compile(
-    r"external/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}/(" + "|".join(map(re.escape, ELSEWHERE)) + ")"
-)
+_TABLES = "|".join(map(re.escape, elsewhere.FILES))
+_TEST = re.compile(rf"external/[A-Za-z0-9_-][A-Za-z0-9._-]{{0,99}}/({_TABLES})")
 """Names of what a run made of cohorts from elsewhere."""
 
 _PLACE = re.compile(r"runs/[^/.][^/]*/[^/.][^/]*/[^/.][^/]*/run\.json")
@@ -58,7 +56,7 @@ def pack(folder, path):
         )
     if Path(path).exists() and not _is_packed(path):
         raise InputError(f"{path} is there and is no packed run: give another name")
-    tests = (f"external/{name}/{file}" for name in run.external for file in ELSEWHERE)
+    tests = (f"external/{name}/{file}" for name in run.external for file in elsewhere.FILES)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name in ("run.json", *LEFT, *tests):
             if (folder / name).exists():
@@ -139,7 +137,7 @@ def unpack(path, replaced=lambda folder: None):
 
 def _tested(folder):
     """Returns the cohorts from elsewhere that the run in a folder was tested on."""
-    return {path.parent.name for path in (folder / "external").glob(f"*/{COUNTS}")}
+    return {path.parent.name for path in (folder / "external").glob(f"*/{elsewhere.COUNTS}")}
 
 
 def _say_lost(folder, before):

@@ -7,47 +7,24 @@ metrics.csv       the measures on the test radiographs
 model.keras       the network of the epoch with the lowest validation loss
 heatmaps.npy      one heatmap a test radiograph
 model-*.tflite    the released network once more, see `networks.lite`
-
-and, for each cohort from elsewhere that the run was tested on, a folder external/NAME:
-
-counts.json       how many rows each of its tables has; written last
-predictions.csv   probabilities of its radiographs
-left-out.csv      how many of its radiographs were not tested, and why
-findings.csv      what became of each finding, of Cohen et al.'s collection
-attention.csv     how much of a heatmap lies in the lungs, where they are outlined
+external/         what it made of cohorts from elsewhere, see `elsewhere`
 """
 
 import re
 import reprlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from cxrlib import columns, images
-from cxrlib.columns import anything, number, one_of, text, whole
-from cxrlib.errors import InputError, printable
-from cxrlib.files import (
-    read_json,
-    reading,
-    replacing,
-    write_csv,
-    write_json,
-)
+from cxrlib.columns import number, one_of, text, whole
+from cxrlib.errors import InputError
+from cxrlib.files import read_json, reading
 from cxrlib.networks import ARCHITECTURES
-from cxrlib.study import experiments
-from cxrlib.targets import GROUPS, TARGETS
-
-KEPT = ("run.json", "history.csv", "predictions.csv", "metrics.csv")
-MEAN_HEATMAPS, MEAN_LUNGS = "mean-heatmaps.npy", "mean-lungs.npy"
-COUNTS = "counts.json"
-ELSEWHERE = (
-    COUNTS, "predictions.csv", "left-out.csv", "findings.csv", "attention.csv", MEAN_LUNGS,
-)  # fmt: skip
-"""Files that are kept of a run, and of each cohort from elsewhere that it was tested on."""
+from cxrlib.study import elsewhere, experiments
+from cxrlib.targets import TARGETS
 
 FACTS = ("experiment", "arm", "architecture", "weights", "state", "cohort", "split", "seed")
 """What run.json says of every run; it says more of one that was trained."""
@@ -58,33 +35,17 @@ TRAINED = (
 )  # fmt: skip
 """What it also says of a finished one."""
 
-RELEASED = 2_000_000
-"""Bytes of a network that is kept with its numbers at most: Efficient's have one million."""
-
-MEAN_EDGE, DOZEN = 64, 12
-"""Of mean heatmaps: their edge in pixels, and the fewest radiographs that are averaged."""
-
 LEFT = ("history.csv", "predictions.csv", "metrics.csv", "model.keras", "heatmaps.npy")
 """Files that a finished run has left; one that was damaged and deleted is made anew."""
 
 FINISHED, NOT_RUN, RUNNING = "finished", "not run", "running"
 NONE = "none of these runs is finished"
 
-_SCORES = {f"y_{target}": whole(0, 1) for target in TARGETS}
-_SCORES |= {f"p_{target}": number(0, 1) for target in TARGETS}
-_PLACED = {"file": text, "group": text, "patient": text}
-EXTERNAL = {**_PLACED, **_SCORES}
-PREDICTIONS = {**EXTERNAL, "copy": whole(), "split": one_of("validation", "test")}
+PREDICTIONS = {**elsewhere.PREDICTIONS, "copy": whole(), "split": one_of("validation", "test")}
 METRICS = {
     "target": one_of("all", *TARGETS), "metric": text, "value": number(0, 1, missing=True),
     "low": number(0, 1, missing=True), "high": number(0, 1, missing=True), "n": number(0),
 }  # fmt: skip
-ATTENTION = {
-    **_PLACED, "target": one_of(*TARGETS), "region": text, "energy": number(0, 1, missing=True),
-    "pointing": number(0, 1, missing=True), "area": number(0, 1), "gaussian": number(0, 1),
-}  # fmt: skip
-FINDINGS = {"finding": text, "group": anything, "reason": anything, "radiographs": whole()}
-LEFT_OUT = {"reason": text, "finding": anything, "group": anything, "radiographs": whole(1)}
 """What each table of a run must hold: column -> its check (see `columns`)."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -197,7 +158,7 @@ class Run:
         predictions = columns.read(path, PREDICTIONS)
         with reading(path):
             self._refuse_cut(predictions, "answers")
-            _refuse_twice(predictions, ["split", "file", "copy"])
+            columns.refuse_twice(predictions, ["split", "file", "copy"])
         return predictions
 
     def _refuse_cut(self, table, fact):
@@ -251,36 +212,24 @@ class Run:
     @property
     def external(self):
         """Dict: cohort from elsewhere, sorted -> DataFrame as `predictions`, of its radiographs."""
-        return self._elsewhere("predictions.csv", EXTERNAL)
+        return elsewhere.read_all(self.folder, "predictions.csv", elsewhere.PREDICTIONS)
 
     @property
     def attention_elsewhere(self):
         """Dict as `external` -> DataFrame as `external.lung_attention` returns it."""
-        return self._elsewhere("attention.csv", ATTENTION)
-
-    def mean_lungs(self, name):
-        """float16 array (64, 64) as `external.mean_lungs` returns it; None if not outlined."""
-        path = self._of_cohort(name) / MEAN_LUNGS
-        return _read_means(path, (MEAN_EDGE, MEAN_EDGE)) if path.exists() else None
+        return elsewhere.read_all(self.folder, "attention.csv", elsewhere.ATTENTION)
 
     def left_out(self, name):
-        """DataFrame of a cohort from elsewhere: reason, finding, group, radiographs not tested."""
-        return _counted(self._of_cohort(name) / "left-out.csv", LEFT_OUT, empty=True)
+        """As `elsewhere.left_out` of a cohort."""
+        return elsewhere.left_out(self.folder, name)
 
     def findings(self, name):
-        """DataFrame as `cohort.count_findings` returns it; None of a cohort without findings."""
-        return _counted(self._of_cohort(name) / "findings.csv", FINDINGS)
+        """As `elsewhere.findings` of a cohort."""
+        return elsewhere.findings(self.folder, name)
 
-    def _elsewhere(self, table, checks):
-        folders = [path.parent for path in (self.folder / "external").glob(f"[!.]*/{COUNTS}")]
-        read = {folder.name: _counted(folder / table, checks) for folder in sorted(folders)}
-        return {name: found for name, found in read.items() if found is not None}
-
-    def _of_cohort(self, name):
-        folder = self.folder / "external" / name
-        if not (folder / COUNTS).exists():
-            raise InputError(f"the run in {self.folder} was not tested on {name}: `cxr external`")
-        return folder
+    def mean_lungs(self, name):
+        """As `elsewhere.mean_lungs` of a cohort."""
+        return elsewhere.mean_lungs(self.folder, name)
 
     @property
     def network(self):
@@ -386,148 +335,6 @@ def speakers(by_experiment):
         List of what `chosen` returns, in the same order, perhaps empty.
     """
     return [chosen(runs) for runs in by_experiment.values() if any(run.finished for run in runs)]
-
-
-def keep(runs, folder):
-    """Copies what a run's numbers are, without pictures of anybody, to be committed.
-
-    Of a run on real radiographs its mean heatmaps are kept too, and a small network, so that others
-    can use it: making them again takes an hour, and the radiographs.
-
-    Args:
-        runs: Finished or not-run runs.
-        folder: Where `EXPERIMENT/ARM/` folders with run.json, history.csv, predictions.csv and
-            metrics.csv go, and where there are some external/, mean-heatmaps.npy and model.keras.
-
-    Returns:
-        Paths of the folders written.
-
-    Raises:
-        InputError: A run does not lie in the folder that its facts name: it would be kept in the
-            place of another.
-    """
-    written = []
-    for run in runs:
-        refuse_moved(run)
-    for run in runs:
-        target = Path(folder) / run.experiment / run.arm
-        target.mkdir(parents=True, exist_ok=True)
-        if not _is_copy(target, run):  # tests of another network say nothing of this one
-            shutil.rmtree(target / "external", ignore_errors=True)
-        is_real = run.finished and run.info["cohort"] != "phantom"
-        network = run.folder / "model.keras"
-        is_small = is_real and network.exists() and network.stat().st_size <= RELEASED
-        for name in (*KEPT, "model.keras"):
-            if (run.folder / name).exists() and (name in KEPT or is_small):
-                with replacing(target / name) as temporary:
-                    shutil.copyfile(run.folder / name, temporary)
-            else:
-                (target / name).unlink(missing_ok=True)  # of a run that was there before
-        _keep_elsewhere(run, target)
-        (target / MEAN_HEATMAPS).unlink(missing_ok=True)
-        if is_real:
-            with replacing(target / MEAN_HEATMAPS) as temporary:
-                np.save(temporary, mean_heatmaps(run))
-        written.append(target)
-    return written
-
-
-def _is_copy(folder, run):
-    """Returns whether a folder holds a copy of a run."""
-    facts = folder / "run.json"
-    return facts.exists() and facts.read_bytes() == (run.folder / "run.json").read_bytes()
-
-
-def write_test(folder, tables, means=None):
-    """Writes what a run made of a cohort from elsewhere, in the place of an older test of it.
-
-    A test is there once its counts are: last written, first deleted of an older one.
-
-    Args:
-        folder: external/NAME in the run's folder.
-        tables: Dictionary: predictions, left-out, and where they were made findings and attention,
-            None otherwise -> DataFrame.
-        means: The mean of the lungs, as `Run.mean_lungs` returns it.
-    """
-    for name in ELSEWHERE:
-        (folder / name).unlink(missing_ok=True)
-    if means is not None:
-        with replacing(folder / MEAN_LUNGS) as temporary:
-            np.save(temporary, means)
-    there = {name: table for name, table in tables.items() if table is not None}
-    for name, table in there.items():
-        write_csv(table, folder / f"{name}.csv")
-    write_json({name: len(table) for name, table in there.items()}, folder / COUNTS)
-
-
-def _counted(path, checks, empty=False):
-    """Reads a table of a test elsewhere, None where it made none, and refuses it where it was cut.
-
-    Raises:
-        InputError: It is damaged, or has not the rows that the test counted; the message says how
-            to make it again.
-    """
-    counts = read_json(path.with_name(COUNTS))
-    with reading(path.with_name(COUNTS)):
-        if not isinstance(counts, dict) or "predictions" not in counts:
-            raise ValueError("predictions are not counted in it")
-        if path.stem not in counts:
-            return None
-    table = columns.read(path, checks, empty=empty)
-    with reading(path):
-        if len(table) != counts[path.stem]:
-            raise ValueError(f"{len(table)} rows for {counts[path.stem]!r} of {COUNTS}")
-        if path.stem == "predictions":
-            _refuse_twice(table, ["file"])
-    return table
-
-
-def _refuse_twice(table, keys):
-    """Raises ValueError where a radiograph is in a table twice."""
-    twice = table.duplicated(keys)
-    if twice.any():
-        file = printable(str(table.loc[twice.idxmax(), "file"]))[:80]
-        raise ValueError(f"{file} is in it twice")
-
-
-def _keep_elsewhere(run, target):
-    """Copies what a run made of cohorts from elsewhere."""
-    for name in run.external:
-        for path in (run.folder / "external" / name).iterdir():
-            if path.name in ELSEWHERE:
-                with replacing(target / "external" / name / path.name) as temporary:
-                    shutil.copyfile(path, temporary)
-
-
-def mean_heatmaps(run):
-    """Averages a run's heatmaps over the test radiographs of each group.
-
-    Args:
-        run: A finished run.
-
-    Returns:
-        float16 array (4, 64, 64) in [0, 255], in the order of `GROUPS`; NaN for a group of fewer
-        than a dozen radiographs, whose average might show one of them.
-    """
-    kept = run.folder / MEAN_HEATMAPS
-    if kept.exists():
-        return _read_means(kept, (len(GROUPS), MEAN_EDGE, MEAN_EDGE))
-    groups, maps = run.test_predictions["group"], run.heatmaps
-    means = np.full((len(GROUPS), MEAN_EDGE, MEAN_EDGE), np.nan, np.float16)
-    for mean, group in zip(means, GROUPS):
-        rows = np.flatnonzero(groups == group)
-        if len(rows) >= DOZEN:
-            whole = np.mean(maps[rows], axis=0, dtype=np.float32)
-            mean[:] = cv2.resize(whole, (MEAN_EDGE, MEAN_EDGE), interpolation=cv2.INTER_AREA)
-    return means
-
-
-def _read_means(path, shape):
-    with reading(path):
-        means = np.load(path)
-        if means.dtype != np.float16 or means.shape != shape:
-            raise ValueError(f"{means.dtype} of shape {means.shape}: no means over radiographs")
-        return means
 
 
 def refuse_moved(run):
