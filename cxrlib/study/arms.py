@@ -8,6 +8,7 @@ network, the answers and the heatmaps. So another way to draw a heatmap trains n
 
 import contextlib
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
@@ -86,9 +87,10 @@ def train(profile, experiment, arm, *, weights=None, lines=False, retry=False, b
             started, plan = time.perf_counter(), _begin(plan)
             try:
                 _fit(plan, lines, bench)
-                _answer(plan)
-                _explain(plan)
-                _record(plan, time.perf_counter() - started)
+                network = functools.cache(lambda: _network(plan))
+                _answer(plan, network)
+                _explain(plan, network)
+                _record(plan, network, time.perf_counter() - started)
             except (models.WeightsUnavailable, training.Diverged) as error:
                 not_run = {"state": runs.NOT_RUN, "reason": str(error)}
                 files.write_json(plan.info | not_run, plan.folder / "run.json")
@@ -206,57 +208,61 @@ def _is_in_a_kernel_alone():
     return running and "JPY_SESSION_NAME" not in os.environ
 
 
-def _answer(plan):
+def _network(plan):
+    """Reads the network that `_fit` left; a deep one takes seconds: the steps after it share it."""
+    from cxrlib.networks import models  # seconds: Keras comes with it
+
+    path, size = plan.folder / "model.keras", plan.profile.image_size
+    return models.load(path, plan.arm.architecture, size)
+
+
+def _answer(plan, network):
     """Predicts validation and test radiographs: predictions.csv and metrics.csv."""
     predictions, measured = plan.folder / "predictions.csv", plan.folder / "metrics.csv"
     if predictions.exists() and measured.exists():
         return
     from cxrlib import metrics  # half a second: SciPy comes with it
-    from cxrlib.networks import models, training  # seconds: Keras comes with them
+    from cxrlib.networks import training  # seconds: Keras comes with it
 
-    size = plan.profile.image_size
-    model = models.load(plan.folder / "model.keras", plan.arm.architecture, size)
     radiographs = data.radiographs(plan.profile, plan.experiment)
     pixels = data.pixels(plan.profile, plan.experiment)
     batch = plan.profile.schedule(plan.experiment, plan.arm.architecture).batch_size
-    answers = training.predict(model, pixels, radiographs, ("validation", "test"), batch)
+    answers = training.predict(network(), pixels, radiographs, ("validation", "test"), batch)
     files.write_csv(answers, predictions)
     files.write_csv(metrics.of_predictions(answers[answers["split"] == "test"]), measured)
 
 
-def _explain(plan):
+def _explain(plan, network):
     """Shows where the network looks in each test radiograph: heatmaps.npy."""
     if (plan.folder / "heatmaps.npy").exists():
         return
     if plan.info["backend"] == "tensorflow":
-        _write_heatmaps(plan.profile, plan.experiment, plan.folder)
+        _write_heatmaps(plan, network())
         return
     # In a process of its own: TensorFlow is the one backend of tf-keras-vis.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=_take_tensorflow) as apart:
         try:
-            apart.submit(_write_heatmaps, plan.profile, plan.experiment, plan.folder).result()
+            apart.submit(_write_heatmaps, plan).result()
         except BrokenExecutor as error:
             raise ChildProcessError(
                 f"the process that explains {plan.folder} was killed: is memory short?"
             ) from error
 
 
-def _write_heatmaps(profile, experiment, folder):
-    from cxrlib.networks import models  # seconds: Keras comes with it
-
-    model = models.load(folder / "model.keras", image_size=profile.image_size)
-    pixels = data.pixels(profile, experiment)
-    heatmaps.write(folder / "heatmaps.npy", model, pixels, data.radiographs(profile, experiment))
+def _write_heatmaps(plan, network=None):
+    pixels = data.pixels(plan.profile, plan.experiment)
+    radiographs = data.radiographs(plan.profile, plan.experiment)
+    heatmaps.write(plan.folder / "heatmaps.npy", network or _network(plan), pixels, radiographs)
 
 
 def _take_tensorflow():
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-def _record(plan, seconds):
+def _record(plan, network, seconds):
     """Ends run.json: how the training went, how long it took, with which versions and where."""
-    from cxrlib.networks import backend, models, training  # seconds: Keras comes with them
+    from cxrlib.networks import backend, training  # seconds: Keras comes with them
 
     run, info = runs.load(plan.folder), plan.info
     history = run.history
@@ -271,7 +277,7 @@ def _record(plan, seconds):
             * schedule.passes_per_epoch,
             "training_seconds": round(float(history["seconds"].sum()), 1),
             "last_session_seconds": round(seconds, 1),
-            "parameters": models.load(plan.folder / "model.keras").count_params(),
+            "parameters": network().count_params(),
             "versions": {name: data.version(name) for name in VERSIONED},
             "python": platform.python_version(),
             "processor": backend.processor(),
