@@ -1,6 +1,6 @@
 """Tables that this project wrote, read back: every cell that is used is what it must be.
 
-A check is a function of a column (a Series) that returns which of its cells are right, bool.
+A check is a function of a column (a Series) that returns which of its cells are right, a bool each.
 """
 
 import numpy as np
@@ -19,8 +19,10 @@ def number(low=-np.inf, high=np.inf, missing=False):
 
     def right(column):
         if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
-            return pd.Series(False, column.index)
-        return column.between(low - _ROUNDING, high + _ROUNDING) | (column.isna() & missing)
+            return np.zeros(len(column), bool)
+        values = column.to_numpy()  # pandas itself takes twenty times as long for a short table
+        inside = (values >= low - _ROUNDING) & (values <= high + _ROUNDING)
+        return inside | (np.isnan(values) & missing)
 
     return right
 
@@ -77,7 +79,7 @@ def read(path, columns, empty=False):
         if not isinstance(table.index, pd.RangeIndex):
             raise ValueError("more cells than columns")
         for name, check in columns.items():
-            wrong = ~check(table[name]).to_numpy(bool)
+            wrong = ~np.asarray(check(table[name]), bool)
             if wrong.any():
                 line, value = wrong.argmax(), table[name].iloc[wrong.argmax()]
                 raise ValueError(f"{name} is {printable(str(value))[:40]} in line {line + 2}")
