@@ -21,12 +21,13 @@ book: .venv/ready
 pdf: book
 	cxr pdf --profile $(PROFILE)
 
-# Two workers, a file of tests each: tests of one file may share what they made. TensorFlow would
-# otherwise start as many threads as there are cores in each of them.
+# Two workers, a file of tests each: tests of one file may share what they made, and files begin in
+# the order of tests/conftest.py. TensorFlow would otherwise start as many threads as there are
+# cores in each of them.
 check: TESTS = -m "not slow"
 check test: .venv/ready
 	ruff check . && ruff format --check .
-	TF_NUM_INTRAOP_THREADS=1 python -m pytest -n 2 --dist loadfile $(TESTS)
+	TF_NUM_INTRAOP_THREADS=1 python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lab: .venv/ready
 	jupyter lab notebooks

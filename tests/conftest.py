@@ -20,6 +20,12 @@ def pytest_addoption(parser):
     parser.addoption("--kills", type=int, default=0, help="kill a whole study so many times")
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long begin first, so that at the end no worker waits for one of them."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def cxr(monkeypatch, *arguments):
     """Runs cxr in this process and returns its status; 0 where it ends well."""
     monkeypatch.setattr("sys.argv", ["cxr", *map(str, arguments)])
