@@ -140,8 +140,8 @@ def test_every_function_of_the_library_is_on_its_rooms_page(finished):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         if module == "cxrlib" or module.startswith("cxrlib.cli") or ".facts" in module:
             continue
-        if module.startswith("cxrlib.pages.tables."):
-            module = "cxrlib.pages.tables"  # which has what they hold
+        if module.startswith(("cxrlib.pages.figures.", "cxrlib.pages.tables.")):
+            module = module.rpartition(".")[0]  # which has what they hold
         page = (rooms / f"{'.'.join(module.split('.')[:2])}.html").read_text(encoding="utf-8")
         for name in re.findall(r"^def ([a-z]\w*)\(", path.read_text(encoding="utf-8"), re.M):
             assert f'id="{module}.{name}"' in page, f"{module}.{name}"

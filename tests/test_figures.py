@@ -10,6 +10,7 @@ from cxrlib import phantom
 from cxrlib.heatmaps import attention
 from cxrlib.labels import GROUP_LABELS
 from cxrlib.pages import answers, drawings, figures
+from cxrlib.pages.figures import drawn
 from cxrlib.study import elsewhere, runs
 from cxrlib.targets import GROUPS, TARGETS, encode
 from tests.conftest import make_run
@@ -128,7 +129,7 @@ def test_a_notebook_shows_a_figure_as_svg_and_the_same_each_time(notebook, radio
 
 
 def test_many_dots_are_drawn_as_pixels_and_few_as_shapes(notebook):
-    for count, pixels in ((figures.DENSE + 1, 1), (figures.DENSE, 0)):
+    for count, pixels in ((drawn.DENSE + 1, 1), (drawn.DENSE, 0)):
         figures.style()
         figure, axis = plt.subplots()
         axis.plot(np.arange(count), np.arange(count), ".")
@@ -192,7 +193,7 @@ def test_roc_curves_stand_side_by_side_for_the_test_split_and_for_new_patients(t
     left, right = figures.roc([tested, other, missing], "mine").axes
     assert [len(axis.lines) for axis in (left, right)] == [3, 2]  # the last one is the coin's
     assert right.get_title() == "New patients (mine)"
-    assert left.lines[0].get_color() == figures.EXPERIMENT_COLOURS["A"]
+    assert left.lines[0].get_color() == drawn.EXPERIMENT_COLOURS["A"]
     wrong, found = right.lines[0].get_data()
     assert found[wrong < 100].max() == 0  # a network that has it the wrong way round
     assert (left.get_xlim(), left.get_ylim()) == (right.get_xlim(), right.get_ylim())

@@ -119,7 +119,7 @@ def test_what_makes_a_pixel_is_known_to_the_run_and_to_the_pixels_alike(
         ("networks/training.py", '"""A training left no network', '"""No network is left'),
         ("networks/training.py", "ops = keras.ops", "ops = keras.ops  # short"),
         ("cohort/__init__.py", '"""Cohorts: tables', '"""Tables'),
-        ("pages/figures.py", "WIDTH = 8.0", "WIDTH = 9.0"),
+        ("pages/figures/drawn.py", "WIDTH = 8.0", "WIDTH = 9.0"),
         ("networks/__init__.py", '"#009e73"', '"#000000"'),
         ("study/experiments.py", 'title="images as they are"', 'title="untouched"'),
         ("networks/models.py", "unknown architecture", "no such architecture"),
@@ -153,7 +153,9 @@ def differing(before, after):
 def test_another_colour_reaches_the_chapters_that_show_it_and_no_other(tmp_path, monkeypatch):
     before = chapters(monkeypatch)
     shutil.copytree(ROOT / "cxrlib", tmp_path / "cxrlib")
-    figures, rows = (tmp_path / "cxrlib" / p for p in ("pages/figures.py", "networks/__init__.py"))
+    figures, rows = (
+        tmp_path / "cxrlib" / p for p in ("pages/figures/drawn.py", "networks/__init__.py")
+    )
     text = figures.read_text()
     figures.write_text(text.replace('"lesion removed": "#e69f00"', '"lesion removed": "#000000"'))
     provenance._module.cache_clear()

@@ -5,7 +5,7 @@ import numpy as np
 
 from cxrlib import labels, metrics, targets
 from cxrlib.labels import GROUP_LABELS
-from cxrlib.pages.figures import GROUP_COLOURS, WIDTH, closed, heat_bar, style
+from cxrlib.pages.figures.drawn import GROUP_COLOURS, WIDTH, closed, heat_bar, style
 
 ANSWERS = ("Normal", "Virus", "Bacteria", "COVID", "other")
 """What five yes-or-no answers can amount to; "other" is any combination that fits no group."""

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
 from cxrlib import heatmaps
-from cxrlib.pages.figures import MASK_COLOURS, WIDTH, closed, style
+from cxrlib.pages.figures.drawn import MASK_COLOURS, WIDTH, closed, style
 
 
 class Diagram(NamedTuple):

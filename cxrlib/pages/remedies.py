@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from cxrlib.labels import ranged
 from cxrlib.networks import ARCHITECTURES
-from cxrlib.pages.figures import closed, style
+from cxrlib.pages.figures.drawn import closed, style
 from cxrlib.shortcuts import over_seeds, remedies
 from cxrlib.shortcuts.populations import REAL, VERSIONS
 from cxrlib.shortcuts.remedies import CONTROLS, ON_REAL, REMEDIES, WITHOUT

@@ -9,7 +9,7 @@ import json
 
 from cxrlib import shortcuts
 from cxrlib.labels import number, ranged
-from cxrlib.pages.figures import EXPERIMENT_COLOURS
+from cxrlib.pages.figures.drawn import EXPERIMENT_COLOURS
 
 START = 50
 """Per cent: where yes begins until the reader says otherwise, as in all other chapters."""
