@@ -223,7 +223,7 @@ def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_te
     raw = runs.Run(run.folder, {**run.info, "treatment": "raw"})
     external.test(raw, collection, outlines=outlines)
     assert raw.mean_lungs("elsewhere") is None  # a mean of two might show one of them
-    monkeypatch.setattr(runs, "DOZEN", 2)
+    monkeypatch.setattr(elsewhere, "DOZEN", 2)
     external.test(raw, collection, outlines=outlines)
     means = raw.mean_lungs("elsewhere")
     assert means[32, [0, -1]].tolist() == [1, 0.5]
@@ -231,7 +231,7 @@ def test_the_mean_lungs_are_kept_before_the_predictions_and_go_before_another_te
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "write_csv", killed)
+    monkeypatch.setattr(elsewhere, "write_csv", killed)
     with pytest.raises(KeyboardInterrupt):
         external.test(raw, collection)
     assert raw.external == {}
