@@ -94,12 +94,17 @@ def test_a_missing_data_folder_says_what_goes_where(project, refused):
     assert "CoronaHack" in line
 
 
+def hear_ctrl_c():
+    """Listens to Ctrl-C, which children of a job in the background, as tests may be, do not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_ctrl_c_says_that_what_is_finished_is_kept(project):
     (project / "Snakefile").write_text("rule arms:\n    shell: 'touch begun && sleep 30'\n")
     process = subprocess.Popen(
         [CXR, "study", "--no-book"], cwd=project, start_new_session=True, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
     while not (project / "begun").exists():
         assert process.poll() is None
